@@ -1,0 +1,6 @@
+#include <cheng/version.h>
+
+const char *cheng_version(void)
+{
+    return CHENG_STRINGIFY(CHENG_VERSION_MAJOR) "." CHENG_STRINGIFY(CHENG_VERSION_MINOR) "." CHENG_STRINGIFY(CHENG_VERSION_PATCH);
+}
