@@ -7,6 +7,7 @@ repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 commit=$(git -C "$repository" rev-parse "${1:-HEAD}")
 [ "$(id -u)" = 0 ] || { echo "fresh: must be root (debootstrap, chroot, mount)"; exit 1; }
 root=$(mktemp -d "${TMPDIR:-/tmp}/cheng-fresh.XXXXXX")
+chmod 755 "$root" # for the user _apt
 
 # shellcheck disable=SC2317 # reached through trap
 leave()
@@ -44,7 +45,7 @@ for path in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf /etc
     [ ! -e "$path" ] || { mkdir -p "$root$(dirname "$path")" && cp -rL "$path" "$root$(dirname "$path")/"; }
 done
 mount -t proc proc "$root/proc"
-mount --rbind /sys "$root/sys" && mount --make-rslave "$root/sys"
+mount --bind /sys "$root/sys"
 mount --bind /dev "$root/dev"
 mount -t devpts devpts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/dev/shm"

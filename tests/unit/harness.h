@@ -14,9 +14,10 @@
  * cannot cross threads or coroutines, and it catches SIGSEGV, which hides a sanitizer's report. Here a failed
  * assertion prints its line and aborts, from whatever stack it is on.
  *
- * A comment on TEST's own line excludes the case somewhere, and says why:
+ * A comment on TEST's own line excludes the case somewhere, and says why (novalgrind, noqemu, notsan, noasan),
+ * or has it run alone because it measures time (serial):
  *     TEST(name) // novalgrind: needs 8,000 stacks
- *     TEST(name) // noqemu: needs guard pages
+ *     TEST(name) // serial: bounds a delay
  */
 #ifndef CHENG_TEST_HARNESS_H
 #define CHENG_TEST_HARNESS_H
