@@ -47,6 +47,7 @@ done
 mount -t proc proc "$root/proc"
 mount --bind /sys "$root/sys"
 mount --bind /dev "$root/dev"
+mount --make-private "$root/dev" # or what is mounted in it would appear in our own /dev
 mount -t devpts devpts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount --bind "$repository" "$root/mnt"
