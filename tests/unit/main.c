@@ -68,6 +68,7 @@ static int run_in_child(const struct test_case *entry)
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0);    /* what a test printed survives its abort */
     setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failed assertion aborts instead of jumping */
     int failed = 0, found = 0;
     for (const struct test_case *entry = cases; entry; entry = entry->next) {
