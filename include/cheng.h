@@ -1,0 +1,20 @@
+/* cheng.h: all of Cheng (程): one concurrency API for threads, coroutines and processes. */
+#ifndef CHENG_H
+#define CHENG_H
+
+#include <errno.h>
+
+#include <cheng/arena.h>
+#include <cheng/base.h>
+#include <cheng/condition.h>
+#include <cheng/event.h>
+#include <cheng/incident.h>
+#include <cheng/lock.h>
+#include <cheng/queue.h>
+#include <cheng/semaphore.h>
+#include <cheng/socket.h>
+#include <cheng/task.h>
+#include <cheng/time.h>
+#include <cheng/version.h>
+
+#endif

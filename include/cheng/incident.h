@@ -1,0 +1,53 @@
+/* cheng/incident.h: what the library tells when no caller can be told (Python: threading.excepthook).
+ *
+ * The library never prints nor exits on its own, but for this one hook, which a program may replace:
+ *
+ *   CHENG_DEADLOCK    a plain acquire would never return. Default: report and abort, since it would hang
+ *                     for ever; a hook that returns lets it hang.
+ *   CHENG_OWNER_DIED  a plain acquire got a lock whose owner died. Default: report and abort; a hook that
+ *                     returns has repaired what the lock protects, and the acquire goes on as the holder.
+ *   CHENG_FAILURE     a task failed and nobody joined it. Default: report.
+ *
+ * @code
+ * static void my_hook(const cheng_incident *incident)
+ * {
+ *     fputs(incident->report, stderr);
+ * }
+ *
+ * void set_up(void)
+ * {
+ *     cheng_set_incident_hook(my_hook);
+ * }
+ * @endcode */
+#ifndef CHENG_INCIDENT_H
+#define CHENG_INCIDENT_H
+
+#include <cheng/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum cheng_incident_kind { CHENG_DEADLOCK = 1, CHENG_OWNER_DIED = 2, CHENG_FAILURE = 3 };
+
+typedef struct cheng_incident {
+    enum cheng_incident_kind kind;
+    int error;          /* the negative errno behind it */
+    const void *object; /* the lock or task */
+    const char *report; /* some lines of text, ended by a newline; valid during the call */
+} cheng_incident;
+
+typedef void cheng_incident_hook(const cheng_incident *incident);
+
+/* Replaces the hook and returns the former one; NULL restores the default. The hook runs in the task
+ * that met the incident, with nothing of the library held, and may call anything. Thread-safe. */
+CHENG_API cheng_incident_hook *cheng_set_incident_hook(cheng_incident_hook *hook);
+
+/* The text of the deadlock that the calling task's last -EDEADLK stood for; "" if there was none. Valid
+ * until the next. */
+CHENG_API const char *cheng_deadlock_report(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

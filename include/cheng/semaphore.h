@@ -1,0 +1,59 @@
+/* cheng/semaphore.h: a counter that tasks wait on (Python: threading.Semaphore).
+ *
+ * 12 bytes that you own; all zero is a valid semaphore of value 0. Acquire takes one and waits while
+ * there is none; release gives some; anybody may release. Threads, coroutines and (after
+ * cheng_semaphore_share) processes. What a killed process had acquired is not given back: a semaphore
+ * counts signals, and giving back would invent some.
+ *
+ * @code
+ * static cheng_semaphore slots = CHENG_SEMAPHORE(5);
+ * if (cheng_semaphore_acquire(&slots) == 0)
+ *     cheng_semaphore_release(&slots, 1);
+ * @endcode
+ *
+ * A wait that returns anything but 0 has taken nothing; one that a release woke at the moment of its
+ * deadline or cancel takes the unit and returns 0, or leaves it for another and says so.
+ * Memory order: release and acquire.
+ *
+ *   -EAGAIN      none left, and the deadline was CHENG_NOW
+ *   -ETIMEDOUT   none came until the deadline
+ *   -ECANCELED   the calling task was cancelled
+ *   -EOVERFLOW   release: the value would pass 2^31 - 1; nothing was given
+ *   -EINVAL      not a semaphore, or a private one inside an arena */
+#ifndef CHENG_SEMAPHORE_H
+#define CHENG_SEMAPHORE_H
+
+#include <cheng/arena.h>
+#include <cheng/base.h>
+#include <cheng/time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cheng_semaphore {
+    uint32_t value;   /* units left */
+    uint32_t kind;
+    uint32_t waiters; /* whether anybody may wait */
+} cheng_semaphore;
+
+/* The initialiser for a private semaphore of that value. */
+#define CHENG_SEMAPHORE(value) { (value), 0, 0 }
+
+/* Takes one unit; blocks while there is none. */
+CHENG_API int cheng_semaphore_acquire(cheng_semaphore *semaphore);
+CHENG_API CHENG_NODISCARD int cheng_semaphore_acquire_until(cheng_semaphore *semaphore, cheng_deadline deadline);
+
+/* Gives `n` units and wakes as many waiters. Does not block; may be called from a signal handler. */
+CHENG_API int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n);
+
+/* A snapshot. */
+CHENG_API unsigned cheng_semaphore_value(const cheng_semaphore *semaphore);
+
+/* Makes a semaphore that lies inside the arena shared, with that value; before its first use. */
+CHENG_API CHENG_NODISCARD int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore, unsigned value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

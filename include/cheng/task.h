@@ -1,0 +1,140 @@
+/* cheng/task.h: one life for all that runs (Python: threading.Thread, multiprocessing.Process, gevent).
+ *
+ * A task is a function with a copy of its argument, running as a thread or as a coroutine; one word of
+ * the start call says which. (CHENG_PROCESS answers -ENOTSUP for now.)
+ *
+ * @code
+ * #include <cheng.h>
+ * #include <stdio.h>
+ *
+ * static int hello(const void *arg, void *result)
+ * {
+ *     (void)result;
+ *     printf("%s: %s\n", cheng_name(), (const char *)arg);
+ *     return 0;
+ * }
+ *
+ * int main(void)
+ * {
+ *     cheng_task *t;
+ *     int status, rc = cheng_start(&t, CHENG_COROUTINE, hello, "hi", 3, NULL);
+ *     if (rc < 0)
+ *         return fprintf(stderr, "start: %s\n", cheng_strerror(rc)), 1;
+ *     cheng_join(t, &status);
+ *     cheng_task_free(t);
+ *     return status < 0;
+ * }
+ * @endcode
+ *
+ * Coroutines run on the workers of a runtime: started by a coroutine, on that one's; elsewhere on the
+ * default runtime, with one worker for each CPU that the process may use, made when it is first needed.
+ * cheng_run makes a one-thread runtime of the calling thread. A coroutine that has started stays on its
+ * kernel thread, so errno, thread-locals and libraries that use them stay true across every wait.
+ * longjmp, C++ exceptions and pthread_exit must not leave a task's function.
+ *
+ * Cancelling is a request that sticks until the task ends: each wait of it, the present one and those
+ * to come, returns -ECANCELED, but for acquiring a lock; cheng_shield holds it off for a clean-up.
+ *
+ *   error       from          meaning
+ *   -EINVAL     start         no function; unknown kind; size without argument; stack too small or large
+ *   -ENOTSUP    start         CHENG_PROCESS
+ *   -EAGAIN     start         the system has no more threads; the runtime cannot start
+ *   -ENOMEM     start         no memory, or no room for another stack
+ *   -EDEADLK    join, free    a task that joins itself, or whose join closes a cycle that cannot end
+ *   -ETIMEDOUT, -EAGAIN       join_until: not ended until the deadline (CHENG_NOW: not ended)
+ *   -ECANCELED  join, sleep   the calling task was cancelled
+ *   -EBUSY      result        not ended yet
+ *   -ENODATA    result        the task was started without .result_size */
+#ifndef CHENG_TASK_H
+#define CHENG_TASK_H
+
+#include <cheng/base.h>
+#include <cheng/time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cheng_task cheng_task;
+
+enum cheng_kind { CHENG_THREAD = 1, CHENG_COROUTINE = 2, CHENG_PROCESS = 3 };
+
+/* What runs. `arg` is the task's own copy (or the pointer itself when its size was 0), `result` has room
+ * for .result_size bytes, or is NULL. Returns the task's status; a negative errno is its failure. */
+typedef int cheng_fn(const void *arg, void *result);
+
+typedef struct cheng_task_options {
+    const char *name;   /* copied, 31 bytes are kept; NULL: "Thread-N", "Coroutine-N" */
+    size_t result_size; /* room for the result, 64 KiB at the most */
+    size_t stack_size;  /* bytes; 0: 256 KiB for a coroutine, the system's for a thread */
+} cheng_task_options;
+
+/* Starts a task and gives its handle, which the caller frees; with `out` NULL there is no handle, and
+ * the task frees itself when it ends. `arg_size` bytes of `arg` are copied. Returns once the task
+ * exists; it may have run already, or not begun. Any thread or coroutine. */
+CHENG_API CHENG_NODISCARD int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg,
+                                          size_t arg_size, const cheng_task_options *options);
+
+/* Blocks until the task has ended; `status` (may be NULL) is what its function returned. As often and
+ * from as many tasks as you like. What the task did is seen after it. */
+CHENG_API int cheng_join(cheng_task *task, int *status);
+CHENG_API CHENG_NODISCARD int cheng_join_until(cheng_task *task, int *status, cheng_deadline deadline);
+
+/* Copies `size` bytes of the result of a task that has ended. -EINVAL when it has fewer. */
+CHENG_API CHENG_NODISCARD int cheng_task_result(cheng_task *task, void *out, size_t size);
+
+/* Gives up the handle. A task that still runs goes on. A failure that nobody has joined is passed to
+ * the incident hook. NULL is allowed. */
+CHENG_API void cheng_task_free(cheng_task *task);
+
+/* Asks the task to end. Its present wait, if it is a cancellation point, ends. Does not block. Works on
+ * oneself; nothing happens to a task that has ended. */
+CHENG_API void cheng_cancel(cheng_task *task);
+
+/* Holds cancellation of the calling task off (true) or lets it through again (false); nests. */
+CHENG_API void cheng_shield(bool on);
+
+/* Whether the calling task was cancelled (and is not shielded): for loops that never wait. */
+CHENG_API bool cheng_cancelled(void);
+
+/* The calling task: in a thread that Cheng did not start, one that stands for it. Valid while the task
+ * lives; not to be freed. NULL only when memory ran out. */
+CHENG_API cheng_task *cheng_current(void);
+
+/* The calling task's name; valid until the task ends. */
+CHENG_API const char *cheng_name(void);
+
+/* The name given at the start; valid as long as the handle. */
+CHENG_API const char *cheng_task_name(const cheng_task *task);
+
+/* A number, never 0, that no other task of this process ever has. */
+CHENG_API uint64_t cheng_task_ident(const cheng_task *task);
+
+/* Not ended yet; a snapshot. */
+CHENG_API bool cheng_task_is_alive(const cheng_task *task);
+
+CHENG_API enum cheng_kind cheng_task_kind(const cheng_task *task);
+
+/* Lets others run: a coroutine goes to the end of its worker's queue, a thread calls the system's yield.
+ * Not a cancellation point. */
+CHENG_API void cheng_yield(void);
+
+/* Blocks the calling task only. 0 or -ECANCELED. Of a duration of 0 or less, the same as cheng_yield. */
+CHENG_API int cheng_sleep(cheng_duration duration);
+CHENG_API int cheng_sleep_until(cheng_deadline deadline);
+
+/* Runs `function` as a coroutine of a one-thread runtime that is the calling thread, and returns when it
+ * and every coroutine started within have ended; `status` (may be NULL) is what it returned. No other
+ * thread takes part. -EDEADLK inside a coroutine. The cheng_run of Python's gevent is the main greenlet. */
+CHENG_API int cheng_run(int *status, cheng_fn *function, const void *arg, size_t arg_size);
+
+/* Runs `function` on a helper thread and blocks the calling coroutine (not its worker) until it has
+ * returned: for blocking calls of libraries that know nothing of Cheng. In a thread it is a plain call.
+ * Returns what the function returned, or a negative errno if no helper could be had. Not a cancellation
+ * point: the function uses the caller's memory. */
+CHENG_API int cheng_offload(cheng_fn *function, const void *arg, void *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

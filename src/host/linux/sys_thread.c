@@ -1,0 +1,78 @@
+/* Threads: starting them, and knowing when they end and when the process forks. */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "host/host.h"
+
+static pthread_key_t end_key;
+
+int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void))
+{
+    int rc = pthread_key_create(&end_key, at_end);
+    if (rc == 0)
+        rc = pthread_atfork(NULL, NULL, in_child);
+    return -rc;
+}
+
+int chengi_host_set_thread_value(void *value)
+{
+    return -pthread_setspecific(end_key, value);
+}
+
+int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int rc = pthread_attr_init(&attributes);
+    if (rc != 0)
+        return -rc;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (stack_size != 0)
+        rc = pthread_attr_setstacksize(&attributes, stack_size);
+    if (rc == 0)
+        rc = pthread_create(&thread, &attributes, entry, arg);
+    pthread_attr_destroy(&attributes);
+    return -rc;
+}
+
+void chengi_host_yield(void)
+{
+    sched_yield();
+}
+
+unsigned chengi_host_cpus(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(getpid(), sizeof set, &set) < 0)
+        return 1;
+    return (unsigned)CPU_COUNT(&set);
+}
+
+/* Bounded: 200 rounds are some 2 to 8 µs, a fraction of what a wake-up across cores costs. Counted once:
+ * relaxed, since every thread computes the same. */
+unsigned chengi_host_spin_limit(void)
+{
+    static uint32_t limit = UINT32_MAX;
+    uint32_t known = load_relaxed(&limit);
+    if (unlikely(known == UINT32_MAX)) {
+        known = chengi_host_cpus() > 1 ? 200 : 0;
+        store_relaxed(&limit, known);
+    }
+    return known;
+}
+
+uint64_t chengi_host_thread_id(void)
+{
+    return (uint64_t)syscall(SYS_gettid);
+}
+
+void chengi_host_set_thread_name(const char *name)
+{
+    prctl(PR_SET_NAME, name); /* the kernel keeps 15 bytes */
+}

@@ -1,0 +1,199 @@
+/* The table of runners. Chunks of slots are mapped as they are needed and never given back; each thread keeps
+ * a few free slots for itself, so that starting and freeing a task takes no latch. */
+#include "run/runner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "host/host.h"
+#include "host/latch.h"
+
+enum { SLOTS_PER_CHUNK = 1024, CHUNKS = 4096, MAGAZINE = 64 };
+enum { GENERATION_STEP = 4, GENERATION_MASK = 0xff << 2, SLOT_SHIFT = 10 };
+
+_Static_assert(SLOTS_PER_CHUNK * CHUNKS == 1 << 22, "a word has 22 bits for the slot");
+_Static_assert(sizeof(struct cheng_task) <= 320, "a million of them must fit beside their stacks");
+
+__thread struct chengi_self *chengi_self __attribute__((tls_model("initial-exec")));
+struct runner_hooks chengi_runner_hooks;
+
+static struct cheng_task *chunks[CHUNKS]; /* set once, with release; readers acquire */
+
+static struct {
+    struct latch latch;
+    struct cheng_task *free;  /* linked by `next` */
+    uint32_t chunk_count;     /* mapped */
+    uint32_t numbers[4];      /* default names given out, by kind; atomic */
+    bool started;             /* the host's hooks are set */
+} table;
+
+/* A thread's own free slots. Who frees much more than it starts passes half of them on. */
+static __thread struct {
+    struct cheng_task *free;
+    unsigned count;
+    uint32_t number, number_end; /* a block of coroutine numbers */
+} magazine __attribute__((tls_model("initial-exec")));
+
+static int map_chunk(void)
+{
+    if (table.chunk_count == CHUNKS)
+        return -ENOMEM;
+    struct cheng_task *chunk = chengi_host_map(SLOTS_PER_CHUNK * sizeof *chunk);
+    if (chunk == NULL)
+        return -ENOMEM;
+    for (uint32_t i = SLOTS_PER_CHUNK; i-- > 0;) {
+        uint32_t slot = table.chunk_count * SLOTS_PER_CHUNK + i;
+        chunk[i].self.word = slot << SLOT_SHIFT | GENERATION_STEP;
+        chunk[i].ident = slot + 1;
+        chunk[i].next = table.free;
+        table.free = &chunk[i];
+    }
+    store_release(&chunks[table.chunk_count], chunk); /* partner: chengi_runner_of */
+    table.chunk_count++;
+    return 0;
+}
+
+static void thread_ended(void *value)
+{
+    chengi_runner_hooks.thread_ended(value);
+    /* the magazine goes with the thread */
+    chengi_latch_acquire(&table.latch);
+    while (magazine.free != NULL) {
+        struct cheng_task *slot = magazine.free;
+        magazine.free = slot->next;
+        slot->next = table.free;
+        table.free = slot;
+    }
+    chengi_latch_release(&table.latch);
+    magazine.count = 0;
+}
+
+/* In a fork's child: the tasks that did not come along are gone, so their words become stale and their
+ * slots stay unused; the caller's thread and its magazine are as they were. */
+static void in_child(void)
+{
+    struct cheng_task *self = (struct cheng_task *)(void *)chengi_self;
+    uint32_t mine = self == NULL ? 0 : self->self.word;
+    table.latch = (struct latch){0};
+    table.free = NULL; /* another thread may have been changing the list */
+    for (uint32_t c = 0; c < table.chunk_count; c++)
+        for (uint32_t i = 0; i < SLOTS_PER_CHUNK; i++) {
+            struct cheng_task *runner = &chunks[c][i];
+            if (runner->self.word != mine && runner->kind != 0)
+                chengi_runner_retire(runner);
+            if (runner->wake_fd > 0) /* the parent's wake-ups are not ours to take */
+                chengi_host_wake_fd_close(runner->wake_fd - 1);
+            runner->wake_fd = 0;
+        }
+    if (chengi_runner_hooks.in_child != NULL)
+        chengi_runner_hooks.in_child();
+}
+
+static int refill(void)
+{
+    int rc = 0;
+    chengi_latch_acquire(&table.latch);
+    if (!table.started) {
+        rc = chengi_host_set_hooks(thread_ended, in_child);
+        table.started = rc == 0;
+    }
+    if (rc == 0 && table.free == NULL)
+        rc = map_chunk();
+    while (rc == 0 && magazine.count < MAGAZINE / 2 && table.free != NULL) {
+        struct cheng_task *slot = table.free;
+        table.free = slot->next;
+        slot->next = magazine.free;
+        magazine.free = slot;
+        magazine.count++;
+    }
+    chengi_latch_release(&table.latch);
+    return rc;
+}
+
+static uint32_t next_number(enum cheng_kind kind)
+{
+    /* relaxed: only uniqueness matters */
+    if (kind != CHENG_COROUTINE)
+        return __atomic_add_fetch(&table.numbers[kind], 1, __ATOMIC_RELAXED);
+    if (magazine.number == magazine.number_end) {
+        magazine.number = __atomic_fetch_add(&table.numbers[kind], 64, __ATOMIC_RELAXED);
+        magazine.number_end = magazine.number + 64;
+    }
+    return ++magazine.number;
+}
+
+struct cheng_task *chengi_runner_new(enum cheng_kind kind)
+{
+    if (unlikely(magazine.free == NULL) && refill() < 0)
+        return NULL;
+    struct cheng_task *runner = magazine.free;
+    magazine.free = runner->next;
+    magazine.count--;
+    runner->next = NULL;
+    runner->kind = (uint8_t)kind;
+    runner->number = next_number(kind);
+    return runner;
+}
+
+void chengi_runner_retire(struct cheng_task *runner)
+{
+    uint32_t word = runner->self.word, generation = (word + GENERATION_STEP) & GENERATION_MASK;
+    if (generation == 0)
+        generation = GENERATION_STEP;
+    /* release: who finds the word stale sees all that the runner did */
+    store_release(&runner->self.word, (word & ~(uint32_t)GENERATION_MASK) | generation);
+}
+
+void chengi_runner_recycle(struct cheng_task *runner)
+{
+    free(runner->report);
+    /* `wake` goes on counting, so that a late compare-and-swap on an earlier wait fails; `ident` too */
+    const size_t from = offsetof(struct cheng_task, why), to = offsetof(struct cheng_task, ident);
+    memset((char *)runner + from, 0, to - from);
+    runner->report = NULL;
+    runner->name[0] = '\0';
+    runner->ident += (uint64_t)1 << 22;
+    runner->next = magazine.free;
+    magazine.free = runner;
+    if (unlikely(++magazine.count >= MAGAZINE)) {
+        chengi_latch_acquire(&table.latch);
+        while (magazine.count > MAGAZINE / 2) {
+            struct cheng_task *slot = magazine.free;
+            magazine.free = slot->next;
+            slot->next = table.free;
+            table.free = slot;
+            magazine.count--;
+        }
+        chengi_latch_release(&table.latch);
+    }
+}
+
+struct cheng_task *chengi_runner_of(uint32_t word)
+{
+    uint32_t slot = word >> SLOT_SHIFT;
+    struct cheng_task *chunk = load_acquire(&chunks[slot / SLOTS_PER_CHUNK]);
+    if (chunk == NULL)
+        return NULL;
+    struct cheng_task *runner = &chunk[slot % SLOTS_PER_CHUNK];
+    /* acquire: partner is retire */
+    return load_acquire(&runner->self.word) == (word & (uint32_t)CHENGI_OWNER) ? runner : NULL;
+}
+
+void chengi_runner_enter_thread(struct cheng_task *runner)
+{
+    chengi_runner_become(runner);
+    chengi_host_set_thread_value(runner);
+}
+
+struct cheng_task *chengi_runner_adopt(void)
+{
+    struct cheng_task *runner = chengi_runner_new(CHENG_THREAD);
+    if (runner == NULL)
+        abort();
+    runner->adopted = 1;
+    runner->life = CHENGI_DROPPED; /* nobody has a handle: the slot is recycled when the thread ends */
+    chengi_runner_enter_thread(runner);
+    return runner;
+}

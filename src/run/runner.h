@@ -1,0 +1,135 @@
+/* The runner: the record of whatever runs, thread or coroutine. It is also the cheng_task of the public API.
+ *
+ * Runners live in a table that is never freed: a slot keeps its place and number for ever and is used again
+ * with the next generation. So a stale pointer or owner word always names readable memory, and comparing
+ * words tells whether it is still the same runner.
+ *
+ * The word of a runner is what it leaves in a lock that it holds:
+ *
+ *   bit 0        CHENGI_PARKED    flag of the lock, 0 in a runner's own word
+ *   bit 1        CHENGI_STARVING  flag of the lock, 0 here
+ *   bits 2-9     generation of the slot, 1 to 255, never 0
+ *   bits 10-31   slot
+ *
+ * How a wait ends is decided by one compare-and-swap on `wake`:
+ *
+ *   bits 0-1     CHENGI_WAITING -> CHENGI_WOKEN (by a waker that holds the word's bucket), CHENGI_TIMED_OUT
+ *                (by the worker's timer, or the thread itself), CHENGI_CANCELLED (by cheng_cancel, or by the
+ *                waiter that resigns)
+ *   bit 2        this wait can be cancelled
+ *   bits 3-31    sequence number of the wait: a late compare-and-swap on an earlier wait fails
+ *
+ * Who wins touches the runner last: it makes it runnable. */
+#ifndef CHENG_RUN_RUNNER_H
+#define CHENG_RUN_RUNNER_H
+
+#include <cheng/lock.h>
+#include <cheng/task.h>
+
+#include "base/why.h"
+#include "run/wheel.h"
+
+enum { CHENGI_PARKED = 1, CHENGI_STARVING = 2, CHENGI_FLAGS = 3, CHENGI_OWNER = ~3 };
+
+enum { CHENGI_WAITING, CHENGI_WOKEN, CHENGI_TIMED_OUT, CHENGI_CANCELLED, CHENGI_OUTCOME = 3 };
+enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
+
+/* Life of a task: bits of `life`.
+ *   ENDED    set once by the task itself, with release, after status and result are written
+ *   JOINERS  somebody may wait for the end: set by joiners, before they park on the word
+ *   DROPPED  the handle was given up: who sets the second of ENDED and DROPPED recycles the slot
+ *   JOINED   somebody has seen the status: the failure is collected */
+enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED = 8 };
+
+enum { CHENGI_NAME_SIZE = 32, CHENGI_INLINE_BYTES = 40 };
+
+struct worker;
+struct stack;
+
+struct cheng_task {
+    struct {
+        uint32_t word;
+    } self; /* first: what inline code sees as struct chengi_self */
+    uint32_t wake;
+    int wake_fd; /* plus one; 0 until a thread in this slot first waits for a descriptor. It stays with the
+                    slot for ever: a waker that comes late must not write to what is another file by now */
+
+    /* the present wait; written before `wake` says WAITING, read by others with relaxed loads, who compare
+     * `wake` before and after */
+    struct why why;
+    int64_t wait_deadline_ns;
+
+    uint32_t cancelled; /* set by cheng_cancel with seq_cst; partner: the waiter's look after it enqueued */
+    uint16_t shields;
+    uint8_t kind;    /* enum cheng_kind */
+    uint8_t adopted; /* a thread that is not ours */
+
+    uint32_t life;
+    int status;
+
+    /* scheduling; a coroutine's */
+    struct worker *worker; /* where it runs; NULL: a thread, which sleeps on `wake` itself */
+    struct cheng_task *next; /* in a run queue, an inbox or a list of free slots */
+    void *context;           /* saved stack pointer */
+    struct stack *stack;     /* NULL: has not started, may be stolen */
+    struct timer timer;
+    int saved_errno;
+
+    uint32_t polling; /* a thread sleeps in poll: wake it by wake_fd */
+    uint32_t wanted;  /* somebody parked for a lock that it held: see chengi_lot_wake_orphans */
+
+    cheng_fn *function;
+    const void *argument;
+    void *result;
+    uint32_t argument_size, result_size;
+    uint64_t ident;
+    uint32_t number; /* of its default name */
+    char *report;    /* of its last -EDEADLK; owned */
+    char name[CHENGI_NAME_SIZE];
+    _Alignas(16) unsigned char bytes[CHENGI_INLINE_BYTES]; /* small arguments and results */
+};
+
+/* The caller's runner; adopts a thread that is not ours. Aborts if there is no memory for it: no caller
+ * could be told. */
+struct cheng_task *chengi_runner_adopt(void);
+
+static inline struct cheng_task *chengi_runner_self(void)
+{
+    struct cheng_task *self = (struct cheng_task *)(void *)chengi_self;
+    return __builtin_expect(self != NULL, 1) ? self : chengi_runner_adopt();
+}
+
+static inline void chengi_runner_become(struct cheng_task *runner)
+{
+    chengi_self = (struct chengi_self *)(void *)runner;
+}
+
+/* A free slot with a new ident, everything else zero. NULL: no memory. */
+struct cheng_task *chengi_runner_new(enum cheng_kind kind);
+
+/* Ends the generation: from now on every owner word of this runner is stale. By the runner itself. */
+void chengi_runner_retire(struct cheng_task *runner);
+
+/* Gives the slot back. */
+void chengi_runner_recycle(struct cheng_task *runner);
+
+/* The runner of an owner word (flags are ignored), NULL if the slot has another generation by now. What it
+ * points to may become another runner at any time: compare again after looking. */
+struct cheng_task *chengi_runner_of(uint32_t word);
+
+static inline bool chengi_runner_alive(uint32_t word)
+{
+    return chengi_runner_of(word) != NULL;
+}
+
+/* The calling thread is this runner until it ends, and then calls chengi_thread_ended. */
+void chengi_runner_enter_thread(struct cheng_task *runner);
+
+/* What the layers above do at these moments; they set them in their constructors. */
+struct runner_hooks {
+    void (*thread_ended)(struct cheng_task *runner); /* in the thread itself, at its very end */
+    void (*in_child)(void);                          /* in the child of a fork; its one runner is still alive */
+};
+extern struct runner_hooks chengi_runner_hooks;
+
+#endif

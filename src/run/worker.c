@@ -1,0 +1,445 @@
+#include "run/worker.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "host/switch.h"
+
+/* Every POLL_PERIOD picks a busy worker looks at its inbox, its timers and its descriptors. */
+enum { POLL_PERIOD = 64, SPIN_MOST = 2000 };
+static const int64_t sentinel_period_ns = 1000000;
+
+__thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
+void (*chengi_worker_run_task)(struct cheng_task *task);
+
+/* ---- queues ---- */
+
+static void run_queue_push(struct worker *worker, struct cheng_task *task)
+{
+    task->next = NULL;
+    if (worker->head == NULL)
+        worker->head = task;
+    else
+        worker->tail->next = task;
+    worker->tail = task;
+}
+
+static struct cheng_task *run_queue_pop(struct worker *worker)
+{
+    struct cheng_task *task = worker->head;
+    if (task != NULL)
+        worker->head = task->next;
+    return task;
+}
+
+void chengi_fresh_push(struct fresh *fresh, struct cheng_task *task)
+{
+    task->next = NULL;
+    chengi_latch_acquire(&fresh->latch);
+    if (fresh->head == NULL)
+        fresh->head = task;
+    else
+        fresh->tail->next = task;
+    fresh->tail = task;
+    store_relaxed(&fresh->count, fresh->count + 1); /* a hint; the latch orders the rest */
+    chengi_latch_release(&fresh->latch);
+}
+
+struct cheng_task *chengi_fresh_pop(struct fresh *fresh)
+{
+    struct cheng_task *task;
+    if (load_relaxed(&fresh->count) == 0) /* who must not miss one looks again after a fence */
+        return NULL;
+    chengi_latch_acquire(&fresh->latch);
+    task = fresh->head;
+    if (task != NULL) {
+        fresh->head = task->next;
+        store_relaxed(&fresh->count, fresh->count - 1);
+    }
+    chengi_latch_release(&fresh->latch);
+    return task;
+}
+
+/* The oldest task first. */
+static struct cheng_task *take_fresh(struct worker *worker)
+{
+    struct cheng_task *task = chengi_fresh_pop(&worker->fresh);
+    /* acq_rel: a thief that takes it reads what we wrote; relaxed look: only we set it */
+    if (task == NULL && load_relaxed(&worker->newest) != NULL)
+        task = __atomic_exchange_n(&worker->newest, NULL, __ATOMIC_ACQ_REL);
+    return task;
+}
+
+/* Moves what others have woken to the run queue, the first woken first. */
+static bool drain_inbox(struct worker *worker)
+{
+    struct cheng_task *task, *next, *reversed = NULL;
+    if (load_relaxed(&worker->inbox) == NULL)
+        return false;
+    /* acquire: partner is the push in chengi_worker_ready */
+    for (task = __atomic_exchange_n(&worker->inbox, NULL, __ATOMIC_ACQUIRE); task != NULL; task = next) {
+        next = task->next;
+        task->next = reversed;
+        reversed = task;
+    }
+    for (; reversed != NULL; reversed = next) {
+        next = reversed->next;
+        run_queue_push(worker, reversed);
+    }
+    return true;
+}
+
+/* ---- waking workers ---- */
+
+/* After a push and a fence. */
+static void wake_if_sleeping(struct worker *worker)
+{
+    if (load_relaxed(&worker->sleeping) && __atomic_exchange_n(&worker->sleeping, 0, __ATOMIC_ACQ_REL))
+        chengi_host_poller_notify(&worker->poller);
+}
+
+static void wake_one(struct runtime *runtime)
+{
+    for (unsigned i = 0; i < runtime->count; i++) {
+        struct worker *worker = &runtime->workers[i];
+        if (load_relaxed(&worker->sleeping) && __atomic_exchange_n(&worker->sleeping, 0, __ATOMIC_ACQ_REL)) {
+            chengi_host_poller_notify(&worker->poller);
+            return;
+        }
+    }
+}
+
+void chengi_worker_ready(struct cheng_task *task)
+{
+    struct worker *worker = task->worker;
+    if (likely(worker == chengi_worker)) {
+        run_queue_push(worker, task);
+        return;
+    }
+    struct cheng_task *head = load_relaxed(&worker->inbox);
+    do
+        task->next = head;
+    while (!__atomic_compare_exchange_n(&worker->inbox, &head, task, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
+    wake_if_sleeping(worker);
+}
+
+void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
+{
+    struct runtime *runtime = worker->runtime;
+    if (runtime->count == 1) { /* nobody could steal it */
+        worker->live++;
+        run_queue_push(worker, task);
+        return;
+    }
+    if (load_relaxed(&worker->newest) == NULL) { /* only we set it, so a plain release will do */
+        store_release(&worker->newest, task);
+        if (load_relaxed(&runtime->sleepers) != 0 && !load_relaxed(&runtime->sentinel) &&
+            !__atomic_exchange_n(&runtime->sentinel, 1, __ATOMIC_ACQ_REL))
+            wake_one(runtime);
+        return;
+    }
+    struct cheng_task *older = __atomic_exchange_n(&worker->newest, task, __ATOMIC_ACQ_REL);
+    if (older == NULL)
+        return; /* stolen meanwhile */
+    chengi_fresh_push(&worker->fresh, older);
+    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
+    if (load_relaxed(&runtime->sleepers) != 0)
+        wake_one(runtime);
+}
+
+void chengi_worker_inject(struct runtime *runtime, struct cheng_task *task)
+{
+    chengi_fresh_push(&runtime->injected, task);
+    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
+    if (load_relaxed(&runtime->sleepers) != 0)
+        wake_one(runtime);
+}
+
+/* ---- looking for work ---- */
+
+static bool expire_timers(struct worker *worker)
+{
+    struct timer *timer;
+    bool any = false;
+    if (chengi_wheel_next(&worker->wheel) == 0)
+        return false;
+    int64_t now = chengi_host_now();
+    while ((timer = chengi_wheel_expire(&worker->wheel, now)) != NULL) {
+        struct cheng_task *task = CHENGI_CONTAINER(timer, struct cheng_task, timer);
+        uint32_t wake = load_relaxed(&task->wake);
+        if ((wake & CHENGI_OUTCOME) == CHENGI_WAITING && cas_acq_rel(&task->wake, &wake, wake | CHENGI_TIMED_OUT)) {
+            run_queue_push(worker, task);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void poll_events(struct worker *worker, int64_t deadline_ns)
+{
+    int n = chengi_host_poller_wait(&worker->poller, worker->events, CHENGI_EVENTS, deadline_ns);
+    for (int i = 0; i < n; i++) {
+        struct watch *watch = (struct watch *)(uintptr_t)worker->events[i].data;
+        watch->ready(watch, worker->events[i].ready);
+    }
+}
+
+/* Another's oldest task, or a newest one that has not moved since we looked last. */
+static struct cheng_task *steal(struct worker *worker, bool patient)
+{
+    struct runtime *runtime = worker->runtime;
+    struct cheng_task *task = chengi_fresh_pop(&runtime->injected);
+    for (unsigned i = 1; task == NULL && i < runtime->count; i++) {
+        struct worker *victim = &runtime->workers[(worker->index + i) % runtime->count];
+        task = chengi_fresh_pop(&victim->fresh);
+        if (task != NULL || !patient)
+            continue;
+        struct cheng_task *newest = load_relaxed(&victim->newest); /* a hint, never followed */
+        if (newest != NULL && newest == worker->suspect &&
+            cas_acq_rel(&victim->newest, &newest, NULL)) /* acquire: the task's content */
+            task = newest;
+        worker->suspect = task == NULL ? newest : NULL;
+    }
+    return task;
+}
+
+static bool anybody_busy(const struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->runtime->count; i++)
+        if (i != worker->index && !load_relaxed(&worker->runtime->workers[i].sleeping))
+            return true;
+    return false;
+}
+
+static bool work_in_sight(struct worker *worker)
+{
+    if (load_relaxed(&worker->inbox) != NULL || load_relaxed(&worker->runtime->injected.count) != 0)
+        return true;
+    for (unsigned i = 0; i < worker->runtime->count; i++)
+        if (load_relaxed(&worker->runtime->workers[i].fresh.count) != 0)
+            return true;
+    return false;
+}
+
+/* The diagram is in worker.h. */
+static void sleep_in_poller(struct worker *worker)
+{
+    struct runtime *runtime = worker->runtime;
+    int64_t deadline = chengi_wheel_next(&worker->wheel);
+    bool sentinel = runtime->count > 1 && load_relaxed(&runtime->sentinel) && anybody_busy(worker);
+    if (sentinel) {
+        int64_t period = chengi_host_now() + sentinel_period_ns;
+        deadline = deadline == 0 || period < deadline ? period : deadline;
+    } else if (runtime->count > 1) {
+        store_relaxed(&runtime->sentinel, 0); /* the next spawn appoints one */
+    }
+    __atomic_fetch_add(&runtime->sleepers, 1, __ATOMIC_RELAXED);
+    store_relaxed(&worker->sleeping, 1);
+    fence_seq_cst(); /* partners: the fences after each push */
+    poll_events(worker, work_in_sight(worker) ? -1 : deadline);
+    store_relaxed(&worker->sleeping, 0);
+    __atomic_fetch_sub(&runtime->sleepers, 1, __ATOMIC_RELAXED);
+}
+
+/* Bounded by worker->spin rounds, at most SPIN_MOST of some 20 ns. */
+static bool spin_for_work(struct worker *worker)
+{
+    unsigned limit = worker->spin;
+    for (unsigned i = 0; i < limit; i++) {
+        chengi_host_relax();
+        if (work_in_sight(worker)) {
+            worker->spin = limit * 2 < SPIN_MOST ? limit * 2 : SPIN_MOST;
+            return true;
+        }
+    }
+    worker->spin = limit / 2 + 1;
+    return false;
+}
+
+/* The next task: a started coroutine, one to begin, or the root when the runtime ends. */
+static struct cheng_task *pick(struct worker *worker)
+{
+    struct cheng_task *task;
+    if (unlikely(++worker->tick % POLL_PERIOD == 0)) {
+        drain_inbox(worker);
+        expire_timers(worker);
+        poll_events(worker, -1);
+        if (worker->runtime->count > 1 && (task = chengi_fresh_pop(&worker->runtime->injected)) != NULL)
+            return task;
+    }
+    for (;;) {
+        if (worker->runtime->count == 1) {
+            if (likely((task = run_queue_pop(worker)) != NULL))
+                return task;
+            if (worker->live == 0)
+                return worker->root;
+        } else {
+            /* by turns, so that neither kind starves the other */
+            if (worker->tick & 1 && (task = take_fresh(worker)) != NULL)
+                return task;
+            if (likely((task = run_queue_pop(worker)) != NULL))
+                return task;
+            if ((task = take_fresh(worker)) != NULL)
+                return task;
+        }
+        worker->tick++;
+        if (drain_inbox(worker) || expire_timers(worker))
+            continue;
+        if (worker->runtime->count > 1) {
+            if ((task = steal(worker, true)) != NULL)
+                return task;
+            if (spin_for_work(worker))
+                continue;
+        }
+        sleep_in_poller(worker);
+    }
+}
+
+/* ---- switching ---- */
+
+static void stack_main(void *stack, void *first);
+
+static struct stack *take_stack(struct worker *worker, struct cheng_task *task)
+{
+    struct stack *stack = worker->hot;
+    size_t size = task->stack_size == 0 ? CHENGI_STACK_DEFAULT : task->stack_size;
+    if (likely(stack != NULL && size == CHENGI_STACK_DEFAULT)) {
+        worker->hot = stack->next;
+        worker->hot_count--;
+        return stack;
+    }
+    return chengi_stack_new(size, stack_main);
+}
+
+/* What each side of a switch keeps on its own stack. */
+struct departure {
+    void *fake_stack;
+    void *exceptions[2];
+};
+
+static inline void depart(struct worker *worker, struct departure *departure, struct sanitize *to)
+{
+    if (worker->exceptions != NULL) {
+        memcpy(departure->exceptions, worker->exceptions, sizeof departure->exceptions);
+        memset(worker->exceptions, 0, sizeof departure->exceptions);
+    }
+    departure->fake_stack = chengi_sanitize_leave(to);
+}
+
+static inline void arrive(struct worker *worker, const struct departure *departure)
+{
+    chengi_sanitize_arrive(departure->fake_stack, &worker->sanitize);
+    if (worker->exceptions != NULL)
+        memcpy(worker->exceptions, departure->exceptions, sizeof departure->exceptions);
+}
+
+static struct sanitize *sanitize_of(struct worker *worker, struct stack *stack)
+{
+    return stack == NULL ? &worker->sanitize : &stack->sanitize;
+}
+
+/* Readies the task to be switched to and returns where it goes on; NULL: it has no stack and cannot get one. */
+static void *board(struct worker *worker, struct cheng_task *task)
+{
+    void *context = task->context;
+    if (task->stack == NULL && task != worker->root) {
+        struct stack *stack = take_stack(worker, task);
+        if (unlikely(stack == NULL))
+            return NULL;
+        task->stack = stack;
+        task->worker = worker;
+        context = stack->context;
+    }
+    worker->stack = task->stack;
+    chengi_runner_become(task);
+    return context;
+}
+
+/* A task that finds no stack waits among the fresh ones until somebody ends and leaves one. */
+static void *pick_and_board(struct worker *worker, struct cheng_task **task)
+{
+    void *context;
+    while (unlikely((context = board(worker, *task = pick(worker))) == NULL)) {
+        if (worker->runtime->count == 1)
+            run_queue_push(worker, *task);
+        else
+            chengi_fresh_push(&worker->fresh, *task);
+        poll_events(worker, chengi_host_now() + 1000000);
+    }
+    return context;
+}
+
+static void switch_away(struct worker *worker, struct cheng_task *self)
+{
+    struct cheng_task *next;
+    struct departure departure;
+    int saved_errno = errno;
+    struct stack *stack = worker->stack;
+    void *context = pick_and_board(worker, &next);
+    if (next != self) {
+        depart(worker, &departure, sanitize_of(worker, next->stack));
+        chengi_switch(&self->context, context, next);
+        arrive(worker, &departure);
+    }
+    worker->stack = stack;
+    errno = saved_errno;
+}
+
+void chengi_worker_block(void)
+{
+    switch_away(chengi_worker, chengi_runner_self());
+}
+
+void chengi_worker_yield(void)
+{
+    struct cheng_task *self = chengi_runner_self();
+    run_queue_push(chengi_worker, self);
+    switch_away(chengi_worker, self);
+}
+
+static void retire_stack(struct worker *worker, struct stack *stack)
+{
+    /* only this worker takes hot stacks, and it is on this one until it has switched */
+    if (stack->size == CHENGI_STACK_DEFAULT) {
+        stack->next = worker->hot;
+        worker->hot = stack;
+        worker->hot_count++;
+    }
+}
+
+/* The life of a stack: it runs one task after the other. */
+static void stack_main(void *argument, void *value)
+{
+    struct stack *stack = argument;
+    struct cheng_task *task = value;
+    struct worker *worker = chengi_worker;
+    struct departure departure = {0};
+    arrive(worker, &departure);
+    for (;;) {
+        chengi_worker_run_task(task); /* it may be recycled by now */
+        worker->live--;
+        chengi_runner_become(worker->root);
+        task = pick(worker);
+        if (task->stack == NULL && task != worker->root && task->stack_size == 0 &&
+            stack->size == CHENGI_STACK_DEFAULT) {
+            task->stack = stack; /* begin it right here */
+            task->worker = worker;
+            chengi_runner_become(task);
+            continue;
+        }
+        retire_stack(worker, stack);
+        void *context = board(worker, task);
+        if (unlikely(context == NULL)) {
+            if (worker->runtime->count == 1)
+                run_queue_push(worker, task);
+            else
+                chengi_fresh_push(&worker->fresh, task);
+            context = pick_and_board(worker, &task);
+        }
+        depart(worker, &departure, sanitize_of(worker, task->stack));
+        task = chengi_switch(&stack->context, context, task);
+        arrive(worker, &departure);
+    }
+}

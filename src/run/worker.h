@@ -1,0 +1,124 @@
+/* Workers: kernel threads that run coroutines.
+ *
+ * A runtime is a set of workers. The default one has a worker for each usable CPU and is made when the first
+ * coroutine is started outside of any; cheng_run makes one of a single worker, the calling thread.
+ *
+ * Fresh tasks may be stolen; started coroutines stay. Compilers keep the addresses of errno and of
+ * thread-locals across calls, also inside libraries, so a stack that moved to another kernel thread would be
+ * silently corrupted. A task that has not begun has no stack yet: it gets one from the worker that begins it, so
+ * that a chain of short tasks runs on one hot stack.
+ *
+ * There is no scheduler to switch to: who cannot go on picks the next coroutine itself, and looks for events,
+ * timers and other workers' tasks on its own stack when there is none. A coroutine that is woken while it does
+ * so just returns.
+ *
+ *   a worker's       who touches it
+ *   run queue        the worker only: started coroutines that can go on, first in, first out
+ *   inbox            all push, the worker takes all: started coroutines that others have woken
+ *   fresh            the worker pushes and takes, thieves take; under its latch
+ *   newest           the worker sets it from NULL and exchanges it; thieves clear it by compare-and-swap, but only
+ *                    when it has lain there for a while: a chatty pair must not be split for ever
+ *   wheel, poller    the worker only (poller: others may notify)
+ *   sleeping         the worker sets it, others clear it: below
+ *
+ * Going to sleep and being woken:
+ *
+ *   worker                               waker
+ *   sleeping = 1                         push to inbox (or fresh)
+ *   fence (seq_cst)                      the push is a read-modify-write; fence
+ *   inbox, fresh empty? (else stay)      sleeping? then clear it and notify the poller
+ *   wait in the poller
+ *
+ * Either the worker sees what was pushed, or the waker sees that it sleeps. Rejected: one run queue for all
+ * workers (its latch is what all would wait for), stealing started coroutines (above), a thread for polling
+ * (each event would cost two wake-ups across cores: 65 µs each here). */
+#ifndef CHENG_RUN_WORKER_H
+#define CHENG_RUN_WORKER_H
+
+#include "host/host.h"
+#include "host/latch.h"
+#include "run/runner.h"
+#include "run/stack.h"
+#include "run/wheel.h"
+
+struct runtime;
+
+/* A queue of tasks that have not begun. */
+struct fresh {
+    struct latch latch;
+    uint32_t count; /* read without the latch as a hint */
+    struct cheng_task *head, *tail;
+};
+
+enum { CHENGI_EVENTS = 64, CHENGI_HOT_STACKS = 64 };
+
+struct worker {
+    /* the worker's own */
+    struct cheng_task *head, *tail; /* run queue */
+    uint32_t tick;                  /* picks so far */
+    struct stack *hot;
+    unsigned hot_count;
+    struct stack *stack;     /* the one it runs on; NULL: the thread's */
+    struct cheng_task *root; /* the thread itself */
+    struct sanitize sanitize;
+    void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
+    struct runtime *runtime;
+    unsigned index;
+    unsigned spin; /* rounds of looking around before it sleeps: grows when that helped */
+    unsigned live; /* tasks of a runtime that ends: cheng_run */
+    struct cheng_task *suspect; /* another's newest, as seen last */
+    struct wheel wheel;
+    struct host_poller poller;
+    struct host_event events[CHENGI_EVENTS]; /* here, not on the coroutine's stack: one page must do */
+
+    /* shared */
+    _Alignas(CHENGI_CACHE_LINE) struct cheng_task *inbox;
+    struct cheng_task *newest;
+    uint32_t sleeping;
+    struct fresh fresh;
+};
+
+struct runtime {
+    unsigned count;
+    bool ends; /* cheng_run: when no task is left */
+    _Alignas(CHENGI_CACHE_LINE) uint32_t sleepers;
+    uint32_t sentinel; /* a sleeper looks now and then whether a newest task grows old */
+    struct fresh injected; /* started outside */
+    struct worker *workers;
+};
+
+/* What a poller's event belongs to: its data is the address of one of these. */
+struct watch {
+    void (*ready)(struct watch *watch, unsigned events);
+};
+
+extern __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
+
+/* Queues a task that has not begun: to the caller's runtime, or the default one. -EAGAIN: it has no thread. */
+int chengi_worker_start(struct cheng_task *task);
+
+/* Makes a started coroutine runnable; once for each time it blocked. Any thread. */
+void chengi_worker_ready(struct cheng_task *task);
+
+/* Blocks the calling coroutine until chengi_worker_ready, which may have happened already. */
+void chengi_worker_block(void);
+
+/* Lets the others run first. By a coroutine. */
+void chengi_worker_yield(void);
+
+/* Makes the calling thread a runtime of one worker, until the task and all that it starts have ended. */
+int chengi_worker_run(struct cheng_task *task);
+
+/* The poller of the calling coroutine's worker. */
+static inline struct host_poller *chengi_worker_poller(void)
+{
+    return &chengi_worker->poller;
+}
+
+/* In a fork's child: the runtime is gone; a calling coroutine goes on as a thread. */
+void chengi_worker_after_fork(void);
+
+/* Runs a task's function and ends it: set by the layer `task`. */
+extern void (*chengi_worker_run_task)(struct cheng_task *task);
+
+#endif
