@@ -1,0 +1,68 @@
+/* Making the objects of this folder shared: they get their kind word, and the state that means "at rest". */
+#include <cheng/condition.h>
+#include <cheng/event.h>
+#include <cheng/lock.h>
+#include <cheng/semaphore.h>
+
+#include <errno.h>
+#include <limits.h>
+
+#include "arena/arena.h"
+#include "sync/shared_lock.h"
+
+_Static_assert(sizeof(cheng_event) == 8, "docs/design/shared.md");
+_Static_assert(sizeof(cheng_condition) == 8, "docs/design/shared.md");
+_Static_assert(sizeof(cheng_semaphore) == 12, "docs/design/shared.md");
+
+/* The kind word of an object that lies in the arena with all its bytes; 0: it does not. */
+static uint32_t kind_of(cheng_arena *arena, const void *object, size_t size, size_t align, enum arena_tag tag)
+{
+    const char *last = (const char *)object + size - 1;
+    if ((uintptr_t)object % align != 0 || chengi_arena_kind(arena, last, tag) == 0)
+        return 0;
+    return chengi_arena_kind(arena, object, tag);
+}
+
+int cheng_lock_share(cheng_arena *arena, cheng_lock *lock)
+{
+    uint32_t kind = kind_of(arena, lock, sizeof *lock, _Alignof(cheng_lock), CHENGI_ARENA_LOCK);
+    if (kind == 0)
+        return -EINVAL;
+    lock->holder = 0;
+    lock->word = CHENGI_SHARED_FREE;
+    lock->kind = kind;
+    return 0;
+}
+
+int cheng_event_share(cheng_arena *arena, cheng_event *event)
+{
+    uint32_t kind = kind_of(arena, event, sizeof *event, _Alignof(cheng_event), CHENGI_ARENA_EVENT);
+    if (kind == 0)
+        return -EINVAL;
+    event->word = 0;
+    event->kind = kind;
+    return 0;
+}
+
+int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore, unsigned value)
+{
+    uint32_t kind =
+        kind_of(arena, semaphore, sizeof *semaphore, _Alignof(cheng_semaphore), CHENGI_ARENA_SEMAPHORE);
+    if (kind == 0 || value > INT_MAX)
+        return -EINVAL;
+    semaphore->value = value;
+    semaphore->waiters = 0;
+    semaphore->kind = kind;
+    return 0;
+}
+
+int cheng_condition_share(cheng_arena *arena, cheng_condition *condition)
+{
+    uint32_t kind =
+        kind_of(arena, condition, sizeof *condition, _Alignof(cheng_condition), CHENGI_ARENA_CONDITION);
+    if (kind == 0)
+        return -EINVAL;
+    condition->word = 0;
+    condition->kind = kind;
+    return 0;
+}
