@@ -34,7 +34,7 @@ typedef struct cheng_event {
     uint32_t kind;
 } cheng_event;
 
-/* Sets the flag and wakes all waiters. Does not block; may be called from a signal handler. */
+/* Sets the flag and wakes all waiters. Does not block. */
 CHENG_API void cheng_event_set(cheng_event *event);
 
 /* Lowers the flag. Does not block. */

@@ -6,6 +6,8 @@
  *                     for ever; a hook that returns lets it hang.
  *   CHENG_OWNER_DIED  a plain acquire got a lock whose owner died. Default: report and abort; a hook that
  *                     returns has repaired what the lock protects, and the acquire goes on as the holder.
+ *   CHENG_MISUSE      a plain acquire of what is no lock, or of a shared one whose arena is gone or corrupted.
+ *                     Default: report and abort; a hook that returns lets the caller hang.
  *   CHENG_FAILURE     a task failed and nobody joined it. Default: report.
  *
  * @code
@@ -28,7 +30,7 @@
 extern "C" {
 #endif
 
-enum cheng_incident_kind { CHENG_DEADLOCK = 1, CHENG_OWNER_DIED = 2, CHENG_FAILURE = 3 };
+enum cheng_incident_kind { CHENG_DEADLOCK = 1, CHENG_OWNER_DIED = 2, CHENG_MISUSE = 3, CHENG_FAILURE = 4 };
 
 typedef struct cheng_incident {
     enum cheng_incident_kind kind;

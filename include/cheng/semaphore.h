@@ -44,7 +44,7 @@ typedef struct cheng_semaphore {
 CHENG_API int cheng_semaphore_acquire(cheng_semaphore *semaphore);
 CHENG_API CHENG_NODISCARD int cheng_semaphore_acquire_until(cheng_semaphore *semaphore, cheng_deadline deadline);
 
-/* Gives `n` units and wakes as many waiters. Does not block; may be called from a signal handler. */
+/* Gives `n` units and wakes as many waiters. Does not block. */
 CHENG_API int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n);
 
 /* A snapshot. */

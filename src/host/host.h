@@ -44,6 +44,7 @@ int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size);
 void chengi_host_yield(void);
 unsigned chengi_host_cpus(void); /* usable by this process */
 uint64_t chengi_host_thread_id(void);
+bool chengi_host_is_main_thread(uint64_t thread_id);
 void chengi_host_set_thread_name(const char *name);
 
 /* `at_end` is called, with the value that it set, in each thread that ends: after the destructors of C++

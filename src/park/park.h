@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <cheng/task.h>
+
 #include "base/why.h"
 
 enum park_flags {
@@ -48,6 +50,12 @@ void chengi_unpark_shared(uint32_t *word, unsigned n);
  * word, which the poller's event changes and wakes; a thread sleeps on the descriptor itself. Returns as
  * chengi_park, or > 0 (a thread): the events that are ready. */
 int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns, const struct why *why);
+
+/* Ends the present wait of a task, and all that are to come, with -ECANCELED, if they allow it. */
+void chengi_park_cancel(struct cheng_task *task);
+
+/* In a fork's child: the caller is the only one left. */
+void chengi_park_after_fork(void);
 
 /* The text behind the caller's last -EDEADLK. */
 const char *chengi_deadlock_report(void);

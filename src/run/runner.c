@@ -3,12 +3,14 @@
 #include "run/runner.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/compiler.h"
 #include "host/host.h"
 #include "host/latch.h"
+#include "run/upcalls.h"
 
 enum { SLOTS_PER_CHUNK = 1024, CHUNKS = 4096, MAGAZINE = 64 };
 enum { GENERATION_STEP = 4, GENERATION_MASK = 0xff << 2, SLOT_SHIFT = 10 };
@@ -17,7 +19,6 @@ _Static_assert(SLOTS_PER_CHUNK * CHUNKS == 1 << 22, "a word has 22 bits for the 
 _Static_assert(sizeof(struct cheng_task) <= 320, "a million of them must fit beside their stacks");
 
 __thread struct chengi_self *chengi_self __attribute__((tls_model("initial-exec")));
-struct runner_hooks chengi_runner_hooks;
 
 static struct cheng_task *chunks[CHUNKS]; /* set once, with release; readers acquire */
 
@@ -57,7 +58,7 @@ static int map_chunk(void)
 
 static void thread_ended(void *value)
 {
-    chengi_runner_hooks.thread_ended(value);
+    chengi_task_thread_ended(value);
     /* the magazine goes with the thread */
     chengi_latch_acquire(&table.latch);
     while (magazine.free != NULL) {
@@ -87,8 +88,7 @@ static void in_child(void)
                 chengi_host_wake_fd_close(runner->wake_fd - 1);
             runner->wake_fd = 0;
         }
-    if (chengi_runner_hooks.in_child != NULL)
-        chengi_runner_hooks.in_child();
+    chengi_task_in_child();
 }
 
 static int refill(void)
@@ -112,7 +112,7 @@ static int refill(void)
     return rc;
 }
 
-static uint32_t next_number(enum cheng_kind kind)
+static uint32_t next_number(unsigned kind)
 {
     /* relaxed: only uniqueness matters */
     if (kind != CHENG_COROUTINE)
@@ -124,7 +124,7 @@ static uint32_t next_number(enum cheng_kind kind)
     return ++magazine.number;
 }
 
-struct cheng_task *chengi_runner_new(enum cheng_kind kind)
+struct cheng_task *chengi_runner_new(enum cheng_kind kind, bool adopted)
 {
     if (unlikely(magazine.free == NULL) && refill() < 0)
         return NULL;
@@ -133,7 +133,8 @@ struct cheng_task *chengi_runner_new(enum cheng_kind kind)
     magazine.count--;
     runner->next = NULL;
     runner->kind = (uint8_t)kind;
-    runner->number = next_number(kind);
+    runner->adopted = adopted;
+    runner->number = next_number(adopted ? 0 : kind);
     return runner;
 }
 
@@ -189,11 +190,30 @@ void chengi_runner_enter_thread(struct cheng_task *runner)
 
 struct cheng_task *chengi_runner_adopt(void)
 {
-    struct cheng_task *runner = chengi_runner_new(CHENG_THREAD);
+    struct cheng_task *runner = chengi_runner_new(CHENG_THREAD, true);
     if (runner == NULL)
         abort();
-    runner->adopted = 1;
+    runner->thread_id = chengi_host_thread_id();
     runner->life = CHENGI_DROPPED; /* nobody has a handle: the slot is recycled when the thread ends */
     chengi_runner_enter_thread(runner);
     return runner;
+}
+
+const char *chengi_runner_name(struct cheng_task *runner)
+{
+    if (runner->name[0] == '\0') {
+        chengi_latch_acquire(&table.latch);
+        if (runner->name[0] != '\0')
+            ; /* another was first */
+        else if (runner->adopted && chengi_host_is_main_thread(runner->thread_id))
+            snprintf(runner->name, sizeof runner->name, "MainThread");
+        else
+            snprintf(runner->name, sizeof runner->name, "%s-%u",
+                     runner->adopted                  ? "Foreign"
+                     : runner->kind == CHENG_THREAD ? "Thread"
+                                                    : "Coroutine",
+                     runner->number);
+        chengi_latch_release(&table.latch);
+    }
+    return runner->name;
 }

@@ -81,9 +81,10 @@ struct cheng_task {
     cheng_fn *function;
     const void *argument;
     void *result;
-    uint32_t argument_size, result_size;
+    uint32_t argument_size, result_size, stack_size;
     uint64_t ident;
-    uint32_t number; /* of its default name */
+    uint32_t number;    /* of its default name */
+    uint64_t thread_id; /* an adopted thread's, for the system */
     char *report;    /* of its last -EDEADLK; owned */
     char name[CHENGI_NAME_SIZE];
     _Alignas(16) unsigned char bytes[CHENGI_INLINE_BYTES]; /* small arguments and results */
@@ -105,7 +106,7 @@ static inline void chengi_runner_become(struct cheng_task *runner)
 }
 
 /* A free slot with a new ident, everything else zero. NULL: no memory. */
-struct cheng_task *chengi_runner_new(enum cheng_kind kind);
+struct cheng_task *chengi_runner_new(enum cheng_kind kind, bool adopted);
 
 /* Ends the generation: from now on every owner word of this runner is stale. By the runner itself. */
 void chengi_runner_retire(struct cheng_task *runner);
@@ -122,14 +123,10 @@ static inline bool chengi_runner_alive(uint32_t word)
     return chengi_runner_of(word) != NULL;
 }
 
-/* The calling thread is this runner until it ends, and then calls chengi_thread_ended. */
+/* The calling thread is this runner until it ends; then chengi_task_thread_ended. */
 void chengi_runner_enter_thread(struct cheng_task *runner);
 
-/* What the layers above do at these moments; they set them in their constructors. */
-struct runner_hooks {
-    void (*thread_ended)(struct cheng_task *runner); /* in the thread itself, at its very end */
-    void (*in_child)(void);                          /* in the child of a fork; its one runner is still alive */
-};
-extern struct runner_hooks chengi_runner_hooks;
+/* The task's name, made on the first call if none was given. Valid while the task lives. */
+const char *chengi_runner_name(struct cheng_task *runner);
 
 #endif

@@ -1,17 +1,18 @@
 #include "run/worker.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/compiler.h"
 #include "host/switch.h"
+#include "run/upcalls.h"
 
 /* Every POLL_PERIOD picks a busy worker looks at its inbox, its timers and its descriptors. */
-enum { POLL_PERIOD = 64, SPIN_MOST = 2000 };
+enum { POLL_PERIOD = 64, SPIN_MOST = 2000, HOT_STACKS = 64 };
 static const int64_t sentinel_period_ns = 1000000;
 
 __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
-void (*chengi_worker_run_task)(struct cheng_task *task);
 
 /* ---- queues ---- */
 
@@ -33,7 +34,7 @@ static struct cheng_task *run_queue_pop(struct worker *worker)
     return task;
 }
 
-void chengi_fresh_push(struct fresh *fresh, struct cheng_task *task)
+static void fresh_push(struct fresh *fresh, struct cheng_task *task)
 {
     task->next = NULL;
     chengi_latch_acquire(&fresh->latch);
@@ -46,7 +47,7 @@ void chengi_fresh_push(struct fresh *fresh, struct cheng_task *task)
     chengi_latch_release(&fresh->latch);
 }
 
-struct cheng_task *chengi_fresh_pop(struct fresh *fresh)
+static struct cheng_task *fresh_pop(struct fresh *fresh)
 {
     struct cheng_task *task;
     if (load_relaxed(&fresh->count) == 0) /* who must not miss one looks again after a fence */
@@ -64,7 +65,7 @@ struct cheng_task *chengi_fresh_pop(struct fresh *fresh)
 /* The oldest task first. */
 static struct cheng_task *take_fresh(struct worker *worker)
 {
-    struct cheng_task *task = chengi_fresh_pop(&worker->fresh);
+    struct cheng_task *task = fresh_pop(&worker->fresh);
     /* acq_rel: a thief that takes it reads what we wrote; relaxed look: only we set it */
     if (task == NULL && load_relaxed(&worker->newest) != NULL)
         task = __atomic_exchange_n(&worker->newest, NULL, __ATOMIC_ACQ_REL);
@@ -125,7 +126,7 @@ void chengi_worker_ready(struct cheng_task *task)
     wake_if_sleeping(worker);
 }
 
-void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
+static void submit(struct worker *worker, struct cheng_task *task)
 {
     struct runtime *runtime = worker->runtime;
     if (runtime->count == 1) { /* nobody could steal it */
@@ -143,15 +144,15 @@ void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
     struct cheng_task *older = __atomic_exchange_n(&worker->newest, task, __ATOMIC_ACQ_REL);
     if (older == NULL)
         return; /* stolen meanwhile */
-    chengi_fresh_push(&worker->fresh, older);
+    fresh_push(&worker->fresh, older);
     fence_seq_cst(); /* partner: the fence in sleep_in_poller */
     if (load_relaxed(&runtime->sleepers) != 0)
         wake_one(runtime);
 }
 
-void chengi_worker_inject(struct runtime *runtime, struct cheng_task *task)
+static void inject(struct runtime *runtime, struct cheng_task *task)
 {
-    chengi_fresh_push(&runtime->injected, task);
+    fresh_push(&runtime->injected, task);
     fence_seq_cst(); /* partner: the fence in sleep_in_poller */
     if (load_relaxed(&runtime->sleepers) != 0)
         wake_one(runtime);
@@ -190,10 +191,10 @@ static void poll_events(struct worker *worker, int64_t deadline_ns)
 static struct cheng_task *steal(struct worker *worker, bool patient)
 {
     struct runtime *runtime = worker->runtime;
-    struct cheng_task *task = chengi_fresh_pop(&runtime->injected);
+    struct cheng_task *task = fresh_pop(&runtime->injected);
     for (unsigned i = 1; task == NULL && i < runtime->count; i++) {
         struct worker *victim = &runtime->workers[(worker->index + i) % runtime->count];
-        task = chengi_fresh_pop(&victim->fresh);
+        task = fresh_pop(&victim->fresh);
         if (task != NULL || !patient)
             continue;
         struct cheng_task *newest = load_relaxed(&victim->newest); /* a hint, never followed */
@@ -266,7 +267,7 @@ static struct cheng_task *pick(struct worker *worker)
         drain_inbox(worker);
         expire_timers(worker);
         poll_events(worker, -1);
-        if (worker->runtime->count > 1 && (task = chengi_fresh_pop(&worker->runtime->injected)) != NULL)
+        if (worker->runtime->count > 1 && (task = fresh_pop(&worker->runtime->injected)) != NULL)
             return task;
     }
     for (;;) {
@@ -304,13 +305,24 @@ static void stack_main(void *stack, void *first);
 static struct stack *take_stack(struct worker *worker, struct cheng_task *task)
 {
     struct stack *stack = worker->hot;
-    size_t size = task->stack_size == 0 ? CHENGI_STACK_DEFAULT : task->stack_size;
-    if (likely(stack != NULL && size == CHENGI_STACK_DEFAULT)) {
+    if (likely(stack != NULL && task->stack_size == CHENGI_STACK_DEFAULT)) {
         worker->hot = stack->next;
         worker->hot_count--;
         return stack;
     }
-    return chengi_stack_new(size, stack_main);
+    return chengi_stack_new(task->stack_size, stack_main);
+}
+
+/* A hot stack may be listed while it is still run on: only this worker takes it, after it has switched. */
+static void retire_stack(struct worker *worker, struct stack *stack)
+{
+    if (stack->size == CHENGI_STACK_DEFAULT && worker->hot_count < HOT_STACKS) {
+        stack->next = worker->hot;
+        worker->hot = stack;
+        worker->hot_count++;
+    } else {
+        worker->retired = stack; /* freed on arrival on the next one */
+    }
 }
 
 /* What each side of a switch keeps on its own stack. */
@@ -331,6 +343,10 @@ static inline void depart(struct worker *worker, struct departure *departure, st
 static inline void arrive(struct worker *worker, const struct departure *departure)
 {
     chengi_sanitize_arrive(departure->fake_stack, &worker->sanitize);
+    if (unlikely(worker->retired != NULL)) {
+        chengi_stack_free(worker->retired);
+        worker->retired = NULL;
+    }
     if (worker->exceptions != NULL)
         memcpy(worker->exceptions, departure->exceptions, sizeof departure->exceptions);
 }
@@ -340,47 +356,45 @@ static struct sanitize *sanitize_of(struct worker *worker, struct stack *stack)
     return stack == NULL ? &worker->sanitize : &stack->sanitize;
 }
 
-/* Readies the task to be switched to and returns where it goes on; NULL: it has no stack and cannot get one. */
-static void *board(struct worker *worker, struct cheng_task *task)
+/* Readies the task to be switched to; false: it has no stack and cannot get one. */
+static bool board(struct worker *worker, struct cheng_task *task)
 {
-    void *context = task->context;
     if (task->stack == NULL && task != worker->root) {
         struct stack *stack = take_stack(worker, task);
         if (unlikely(stack == NULL))
-            return NULL;
+            return false;
         task->stack = stack;
         task->worker = worker;
-        context = stack->context;
+        task->context = stack->context;
     }
     worker->stack = task->stack;
     chengi_runner_become(task);
-    return context;
+    return true;
 }
 
 /* A task that finds no stack waits among the fresh ones until somebody ends and leaves one. */
-static void *pick_and_board(struct worker *worker, struct cheng_task **task)
+static void wait_for_stack(struct worker *worker, struct cheng_task *task)
 {
-    void *context;
-    while (unlikely((context = board(worker, *task = pick(worker))) == NULL)) {
-        if (worker->runtime->count == 1)
-            run_queue_push(worker, *task);
-        else
-            chengi_fresh_push(&worker->fresh, *task);
-        poll_events(worker, chengi_host_now() + 1000000);
-    }
-    return context;
+    if (worker->runtime->count == 1)
+        run_queue_push(worker, task);
+    else
+        fresh_push(&worker->fresh, task);
+    poll_events(worker, chengi_host_now() + 1000000);
 }
 
 static void switch_away(struct worker *worker, struct cheng_task *self)
 {
-    struct cheng_task *next;
-    struct departure departure;
-    int saved_errno = errno;
+    struct departure departure = { 0 };
     struct stack *stack = worker->stack;
-    void *context = pick_and_board(worker, &next);
+    int saved_errno = errno;
+    struct cheng_task *next = pick(worker);
+    while (unlikely(!board(worker, next))) {
+        wait_for_stack(worker, next);
+        next = pick(worker);
+    }
     if (next != self) {
         depart(worker, &departure, sanitize_of(worker, next->stack));
-        chengi_switch(&self->context, context, next);
+        chengi_switch(&self->context, next->context, next);
         arrive(worker, &departure);
     }
     worker->stack = stack;
@@ -399,16 +413,6 @@ void chengi_worker_yield(void)
     switch_away(chengi_worker, self);
 }
 
-static void retire_stack(struct worker *worker, struct stack *stack)
-{
-    /* only this worker takes hot stacks, and it is on this one until it has switched */
-    if (stack->size == CHENGI_STACK_DEFAULT) {
-        stack->next = worker->hot;
-        worker->hot = stack;
-        worker->hot_count++;
-    }
-}
-
 /* The life of a stack: it runs one task after the other. */
 static void stack_main(void *argument, void *value)
 {
@@ -418,28 +422,168 @@ static void stack_main(void *argument, void *value)
     struct departure departure = {0};
     arrive(worker, &departure);
     for (;;) {
-        chengi_worker_run_task(task); /* it may be recycled by now */
+        chengi_task_run(task); /* it may be recycled by now */
+        if (unlikely(chengi_worker == NULL))
+            exit(EXIT_SUCCESS); /* the child of a fork, whose one task has ended */
         worker->live--;
         chengi_runner_become(worker->root);
         task = pick(worker);
-        if (task->stack == NULL && task != worker->root && task->stack_size == 0 &&
-            stack->size == CHENGI_STACK_DEFAULT) {
+        if (task->stack == NULL && task->stack_size == CHENGI_STACK_DEFAULT && stack->size == CHENGI_STACK_DEFAULT) {
             task->stack = stack; /* begin it right here */
             task->worker = worker;
             chengi_runner_become(task);
             continue;
         }
         retire_stack(worker, stack);
-        void *context = board(worker, task);
-        if (unlikely(context == NULL)) {
-            if (worker->runtime->count == 1)
-                run_queue_push(worker, task);
-            else
-                chengi_fresh_push(&worker->fresh, task);
-            context = pick_and_board(worker, &task);
+        while (unlikely(!board(worker, task))) {
+            wait_for_stack(worker, task);
+            task = pick(worker);
         }
         depart(worker, &departure, sanitize_of(worker, task->stack));
-        task = chengi_switch(&stack->context, context, task);
+        task = chengi_switch(&stack->context, task->context, task);
         arrive(worker, &departure);
+    }
+}
+
+/* ---- runtimes ---- */
+
+/* C++'s state of exceptions being handled, per thread; NULL in a program without C++. */
+extern void *__cxa_get_globals(void) __attribute__((weak));
+
+static int worker_open(struct worker *worker, struct runtime *runtime, unsigned index)
+{
+    memset(worker, 0, sizeof *worker);
+    worker->runtime = runtime;
+    worker->index = index;
+    worker->spin = chengi_host_spin_limit();
+    chengi_wheel_init(&worker->wheel, chengi_host_now());
+    return chengi_host_poller_open(&worker->poller);
+}
+
+static void worker_enter(struct worker *worker)
+{
+    worker->root = chengi_runner_self();
+    worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
+    chengi_sanitize_thread(&worker->sanitize);
+    chengi_worker = worker;
+}
+
+static struct runtime *runtime_new(unsigned count)
+{
+    struct runtime *runtime = aligned_alloc(CHENGI_CACHE_LINE, sizeof *runtime);
+    struct worker *workers = aligned_alloc(CHENGI_CACHE_LINE, count * sizeof *workers);
+    if (runtime == NULL || workers == NULL) {
+        free(runtime);
+        free(workers);
+        return NULL;
+    }
+    memset(runtime, 0, sizeof *runtime);
+    runtime->workers = workers;
+    runtime->count = count;
+    return runtime;
+}
+
+static void runtime_free(struct runtime *runtime)
+{
+    free(runtime->workers);
+    free(runtime);
+}
+
+int chengi_worker_run(struct cheng_task *task)
+{
+    if (chengi_worker != NULL)
+        return -EDEADLK;
+    struct runtime *runtime = runtime_new(1);
+    if (runtime == NULL)
+        return -ENOMEM;
+    struct worker *worker = runtime->workers;
+    int rc = worker_open(worker, runtime, 0);
+    if (rc == 0) {
+        worker_enter(worker);
+        submit(worker, task);
+        switch_away(worker, worker->root); /* returns when no task is left */
+        chengi_worker = NULL;
+        while (worker->hot != NULL) {
+            struct stack *stack = worker->hot;
+            worker->hot = stack->next;
+            chengi_stack_free(stack);
+        }
+        chengi_host_poller_close(&worker->poller);
+    }
+    runtime_free(runtime);
+    return rc;
+}
+
+static struct {
+    struct latch latch;
+    struct runtime *runtime; /* set once, with release */
+} standard;
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    chengi_host_set_thread_name("cheng-worker");
+    worker_enter(worker);
+    switch_away(worker, worker->root); /* for ever: the default runtime never ends */
+    return NULL;
+}
+
+static int standard_runtime(struct runtime **out)
+{
+    struct runtime *runtime = load_acquire(&standard.runtime);
+    int rc = 0;
+    if (runtime == NULL) {
+        chengi_latch_acquire(&standard.latch);
+        runtime = standard.runtime;
+        if (runtime == NULL) {
+            unsigned opened = 0, started = 0, count = chengi_host_cpus();
+            runtime = runtime_new(count);
+            rc = runtime == NULL ? -ENOMEM : 0;
+            while (rc == 0 && opened < count)
+                rc = worker_open(&runtime->workers[opened], runtime, opened), opened += rc == 0;
+            while (rc == 0 && started < count)
+                rc = chengi_host_start(worker_main, &runtime->workers[started], 0), started += rc == 0;
+            if (rc < 0 && started > 0) { /* some threads are better than none */
+                rc = 0;
+            } else if (rc < 0 && runtime != NULL) {
+                while (opened > 0)
+                    chengi_host_poller_close(&runtime->workers[--opened].poller);
+                runtime_free(runtime);
+                runtime = NULL;
+            }
+            store_release(&standard.runtime, runtime);
+        }
+        chengi_latch_release(&standard.latch);
+    }
+    *out = runtime;
+    return rc;
+}
+
+int chengi_worker_start(struct cheng_task *task)
+{
+    struct runtime *runtime;
+    if (chengi_worker != NULL) {
+        submit(chengi_worker, task);
+        return 0;
+    }
+    int rc = standard_runtime(&runtime);
+    if (rc == 0)
+        inject(runtime, task);
+    return rc;
+}
+
+void chengi_worker_after_fork(void)
+{
+    struct runtime *runtime = standard.runtime;
+    for (unsigned i = 0; runtime != NULL && i < runtime->count; i++)
+        chengi_host_poller_close(&runtime->workers[i].poller); /* or both processes would share its events */
+    standard.runtime = NULL; /* its memory stays: a coroutine may be running on it */
+    standard.latch = (struct latch){0};
+    if (chengi_worker != NULL) {
+        struct cheng_task *self = chengi_runner_self();
+        if (runtime == NULL || chengi_worker->runtime != runtime)
+            chengi_host_poller_close(&chengi_worker->poller);
+        self->worker = NULL;
+        chengi_worker = NULL;
     }
 }

@@ -50,7 +50,7 @@ struct fresh {
     struct cheng_task *head, *tail;
 };
 
-enum { CHENGI_EVENTS = 64, CHENGI_HOT_STACKS = 64 };
+enum { CHENGI_EVENTS = 64 };
 
 struct worker {
     /* the worker's own */
@@ -59,6 +59,7 @@ struct worker {
     struct stack *hot;
     unsigned hot_count;
     struct stack *stack;     /* the one it runs on; NULL: the thread's */
+    struct stack *retired;   /* to be freed once nobody runs on it */
     struct cheng_task *root; /* the thread itself */
     struct sanitize sanitize;
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
@@ -80,7 +81,7 @@ struct worker {
 
 struct runtime {
     unsigned count;
-    bool ends; /* cheng_run: when no task is left */
+
     _Alignas(CHENGI_CACHE_LINE) uint32_t sleepers;
     uint32_t sentinel; /* a sleeper looks now and then whether a newest task grows old */
     struct fresh injected; /* started outside */
@@ -117,8 +118,5 @@ static inline struct host_poller *chengi_worker_poller(void)
 
 /* In a fork's child: the runtime is gone; a calling coroutine goes on as a thread. */
 void chengi_worker_after_fork(void);
-
-/* Runs a task's function and ends it: set by the layer `task`. */
-extern void (*chengi_worker_run_task)(struct cheng_task *task);
 
 #endif

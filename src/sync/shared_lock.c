@@ -71,7 +71,7 @@ static int examine_ours(const struct attempt *attempt)
     if (holder >> 32 == 0)
         return HELD; /* about to be written */
     if (holder >> 32 == attempt->task)
-        return -EDEADLK;
+        return attempt->deadline.at_ns == INT64_MIN ? HELD : -EDEADLK;
     if (chengi_runner_alive(unscrambled(holder, attempt->view.word)))
         return HELD;
     return cas_acquire(&attempt->lock->holder, &holder, attempt->holder) ? -EOWNERDEAD : HELD;
@@ -187,15 +187,21 @@ int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const 
     return acquire_slowly(&attempt, site);
 }
 
+static bool owned(const cheng_lock *lock, const struct arena_view *view)
+{
+    uint32_t task = scrambled(chengi_runner_self()->self.word, view->word);
+    return owner_of(load_relaxed(&lock->word)) == view->word && load_relaxed(&lock->holder) >> 32 == task;
+}
+
 int chengi_shared_lock_release(cheng_lock *lock)
 {
     struct arena_view view;
     int rc = find_arena(lock, &view);
     if (rc < 0)
         return rc;
-    uint32_t word = load_relaxed(&lock->word), task = scrambled(chengi_runner_self()->self.word, view.word);
-    if (owner_of(word) != view.word || load_relaxed(&lock->holder) >> 32 != task)
+    if (!owned(lock, &view))
         return -EPERM;
+    uint32_t word = load_relaxed(&lock->word);
     store_relaxed(&lock->holder, 0); /* before the word is free: the release below orders it */
     while (!cas_release(&lock->word, &word, CHENGI_SHARED_FREE | (word & CHENGI_STARVING)))
         if (owner_of(word) != view.word)
@@ -208,4 +214,10 @@ int chengi_shared_lock_release(cheng_lock *lock)
 bool chengi_shared_lock_locked(const cheng_lock *lock)
 {
     return owner_of(load_relaxed(&lock->word)) != CHENGI_SHARED_FREE;
+}
+
+bool chengi_shared_lock_mine(const cheng_lock *lock)
+{
+    struct arena_view view;
+    return find_arena(lock, &view) == 0 && owned(lock, &view);
 }

@@ -35,14 +35,16 @@
 
 #include <cheng/lock.h>
 
-/* 0; -EOWNERDEAD, as the holder; -EAGAIN (CHENG_NOW); -ETIMEDOUT; -EDEADLK: the calling task holds it; -EBADMSG;
- * -EOPNOTSUPP; -EINVAL: not a lock. Not a cancellation point. */
+/* 0; -EOWNERDEAD, as the holder; -EAGAIN (CHENG_NOW); -ETIMEDOUT; -EDEADLK: the calling task holds it (and the
+ * deadline is not CHENG_NOW); -EBADMSG; -EOPNOTSUPP; -EINVAL: not a lock. Not a cancellation point. */
 int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const char *site);
 
 /* 0; -EPERM; -EBADMSG; -EOPNOTSUPP. */
 int chengi_shared_lock_release(cheng_lock *lock);
 
+/* Snapshots: somebody holds it; the calling task does. */
 bool chengi_shared_lock_locked(const cheng_lock *lock);
+bool chengi_shared_lock_mine(const cheng_lock *lock);
 
 /* A free word: row 0 with a generation that no participant ever has. */
 #define CHENGI_SHARED_FREE UINT32_C(0xffff0000)

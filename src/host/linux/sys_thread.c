@@ -72,6 +72,11 @@ uint64_t chengi_host_thread_id(void)
     return (uint64_t)syscall(SYS_gettid);
 }
 
+bool chengi_host_is_main_thread(uint64_t thread_id)
+{
+    return thread_id == (uint64_t)getpid();
+}
+
 void chengi_host_set_thread_name(const char *name)
 {
     prctl(PR_SET_NAME, name); /* the kernel keeps 15 bytes */

@@ -1,0 +1,37 @@
+/* What an error code means in this library; the system's words for the rest. */
+#include <cheng/base.h>
+
+#include <errno.h>
+#include <string.h>
+
+const char *cheng_strerror(int error)
+{
+    switch (error < 0 ? -error : error) {
+    case 0:
+        return "success";
+    case ETIMEDOUT:
+        return "the deadline passed";
+    case EAGAIN:
+        return "would block (full, empty, held), or the system is short of something";
+    case ECANCELED:
+        return "the calling task was cancelled";
+    case EDEADLK:
+        return "deadlock: waiting would never end";
+    case EPERM:
+        return "not the owner";
+    case EOWNERDEAD:
+        return "the owner died while it held the lock; the caller holds it now";
+    case EPIPE:
+        return "closed";
+    case EBUSY:
+        return "somebody else is using it";
+    case ENOTSUP:
+        return "not supported here";
+    case EBADMSG:
+        return "the shared memory is corrupted";
+    default:
+        break;
+    }
+    const char *text = strerrordesc_np(error < 0 ? -error : error); /* static, so also from handlers */
+    return text == NULL ? "unknown error" : text;
+}

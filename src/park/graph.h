@@ -1,0 +1,29 @@
+/* The graph of waits: who waits for what whom holds. Walked only by a task that is about to sleep for a lock
+ * or a join, after it has published its wait, so that of the tasks of a cycle the last one finds it.
+ *
+ * A cycle counts only if no other participant's wait has a deadline, and if a second walk finds the sequence
+ * number of every wait unchanged. One walker at a time decides, so that a cycle is broken in one place. */
+#ifndef CHENG_PARK_GRAPH_H
+#define CHENG_PARK_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/why.h"
+#include "run/runner.h"
+
+static inline bool chengi_graph_edge(enum wait_kind kind)
+{
+    return kind == CHENGI_WAIT_LOCK || kind == CHENGI_WAIT_JOIN;
+}
+
+/* Whether the caller's published wait closes a cycle; then its report is made, and the wait has ended, as
+ * CHENGI_CANCELLED: before another walker looks. */
+bool chengi_graph_closes_cycle(struct cheng_task *self, uint32_t wake);
+
+/* For a lock that its caller holds already: nothing to wait for, the report is made. */
+void chengi_graph_report_self(struct cheng_task *self, const struct why *why);
+
+void chengi_graph_after_fork(void);
+
+#endif

@@ -1,0 +1,56 @@
+/* The lot: who waits for which private word. A hash table of buckets, each a set of words, each with its
+ * waiters in the order of their coming. It grows, and is never freed. (Source of the idea: WebKit's ParkingLot,
+ * F. Pizlo, 2016.)
+ *
+ *   waiter                                    waker
+ *   wake = WAITING                            changes the word
+ *   latch the bucket                          latch the bucket
+ *   word still holds the value? else leave    take the first waiter of the word off
+ *   (fence) cancelled? then leave             its wake: WAITING -> WOKEN, or try the next one
+ *   join the word's queue                     unlatch
+ *   unlatch, sleep until wake changes         make it runnable: the last touch of its runner
+ *
+ * If the waiter latches first, the waker finds it; if the waker does, the waiter sees the new value. Who leaves
+ * for another reason than WOKEN latches the bucket again and takes itself off if a waker has not. A waker never
+ * touches a `struct waiter`, which lies on the waiting stack, after its compare-and-swap. */
+#ifndef CHENG_PARK_LOT_H
+#define CHENG_PARK_LOT_H
+
+#include "host/latch.h"
+#include "run/runner.h"
+
+struct waiter {
+    uint32_t *word; /* NULL: in no queue */
+    struct cheng_task *runner;
+    struct waiter *next, *prev; /* the word's queue, a ring */
+    struct waiter *chain;       /* of a queue's first: the next word's first in this bucket */
+};
+
+struct bucket {
+    _Alignas(CHENGI_CACHE_LINE) struct latch latch;
+    uint32_t words; /* queues in the chain */
+    struct waiter *first;
+};
+
+struct bucket *chengi_lot_lock(const uint32_t *word);
+
+static inline void chengi_lot_unlock(struct bucket *bucket)
+{
+    chengi_latch_release(&bucket->latch);
+}
+
+/* With the bucket locked. */
+struct waiter *chengi_lot_first(struct bucket *bucket, const uint32_t *word);
+void chengi_lot_join(struct bucket *bucket, struct waiter *waiter, bool front);
+void chengi_lot_leave(struct bucket *bucket, struct waiter *waiter);
+
+/* Makes more buckets if that bucket, unlocked by now, had too many words. */
+void chengi_lot_grow(const struct bucket *bucket);
+
+/* Wakes all who wait for a private lock that `owner`, which is ending, still holds: they find it dead. */
+void chengi_lot_wake_orphans(uint32_t owner);
+
+/* In a fork's child: nobody waits. */
+void chengi_lot_after_fork(void);
+
+#endif

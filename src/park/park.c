@@ -1,0 +1,316 @@
+#include "park/park.h"
+
+#include <errno.h>
+
+#include "base/compiler.h"
+#include "host/host.h"
+#include "park/ferry.h"
+#include "park/graph.h"
+#include "park/lot.h"
+#include "park/wake.h"
+#include "run/worker.h"
+
+enum { BATCH = 16 };
+
+/* Publishes the wait. The reader of `why` compares `wake` before and after: relaxed stores, then release. */
+static uint32_t begin_wait(struct cheng_task *self, const struct why *why, int64_t deadline_ns, bool cancellable)
+{
+    store_relaxed(&self->why.kind, why->kind);
+    store_relaxed(&self->why.object, why->object);
+    store_relaxed(&self->why.site, why->site);
+    store_relaxed(&self->wait_deadline_ns, deadline_ns);
+    uint32_t wake = (self->wake | 7) + 1; /* only we write it outside of a wait */
+    if (cancellable)
+        wake |= CHENGI_CANCELLABLE;
+    store_release(&self->wake, wake | CHENGI_WAITING);
+    return wake;
+}
+
+static void end_wait(struct cheng_task *self)
+{
+    store_relaxed(&self->why.kind, CHENGI_WAIT_NONE);
+}
+
+/* Ends the caller's own wait before it slept, or as its time runs out. False: somebody else has ended it. */
+static bool resign(struct cheng_task *self, uint32_t wake, uint32_t outcome)
+{
+    return cas_acq_rel(&self->wake, &wake, wake | outcome);
+}
+
+static int error_of(uint32_t wake)
+{
+    switch (wake & CHENGI_OUTCOME) {
+    case CHENGI_TIMED_OUT:
+        return -ETIMEDOUT;
+    case CHENGI_CANCELLED:
+        return -ECANCELED;
+    default:
+        return 0;
+    }
+}
+
+/* A thread sleeps on its own wake word. */
+static void sleep_thread(struct cheng_task *self, uint32_t wake, int64_t deadline_ns)
+{
+    /* acquire: partner is the waker's compare-and-swap */
+    while (load_acquire(&self->wake) == wake)
+        if (chengi_host_wait(&self->wake, wake, deadline_ns, false) == -ETIMEDOUT)
+            resign(self, wake, CHENGI_TIMED_OUT);
+}
+
+/* A coroutine lets its worker go on; the worker's wheel keeps its time. */
+static void sleep_coroutine(struct cheng_task *self, int64_t deadline_ns)
+{
+    if (deadline_ns != 0)
+        chengi_wheel_set(&self->worker->wheel, &self->timer, deadline_ns);
+    chengi_worker_block();
+    if (chengi_timer_is_set(&self->timer))
+        chengi_wheel_cancel(&self->worker->wheel, &self->timer);
+}
+
+static void sleep_until_woken(struct cheng_task *self, uint32_t wake, int64_t deadline_ns)
+{
+    if (self->worker != NULL)
+        sleep_coroutine(self, deadline_ns);
+    else
+        sleep_thread(self, wake, deadline_ns);
+}
+
+static bool passed(int64_t deadline_ns)
+{
+    return deadline_ns != 0 && chengi_host_now() >= deadline_ns;
+}
+
+/* Joins the word's queue. 1: joined; else how the wait ends at once. */
+static int join_queue(struct cheng_task *self, struct waiter *waiter, uint32_t value, bool front)
+{
+    struct bucket *bucket = chengi_lot_lock(waiter->word);
+    int rc = 1;
+    /* partner: cheng_cancel sets `cancelled`, then looks at `wake`; we wrote `wake`, now look at `cancelled` */
+    chengi_host_fence_after_rmw();
+    if (load_relaxed(waiter->word) != value) /* ordered by the latch, see lot.h */
+        rc = 0;
+    else if ((self->wake & CHENGI_CANCELLABLE) && load_relaxed(&self->cancelled))
+        rc = -ECANCELED;
+    else
+        chengi_lot_join(bucket, waiter, front);
+    chengi_lot_unlock(bucket);
+    if (rc == 1)
+        chengi_lot_grow(bucket);
+    return rc;
+}
+
+/* The wait ends before it slept. If a cancel has claimed it meanwhile, its delivery must be awaited: a
+ * coroutine that is queued to run must not run on. */
+static void abandon(struct cheng_task *self, uint32_t wake)
+{
+    if (!resign(self, wake, CHENGI_WOKEN))
+        sleep_until_woken(self, wake, 0);
+}
+
+static void leave_queue(struct waiter *waiter, uint32_t *word)
+{
+    struct bucket *bucket = chengi_lot_lock(word);
+    if (waiter->word != NULL)
+        chengi_lot_leave(bucket, waiter);
+    chengi_lot_unlock(bucket);
+}
+
+int chengi_park(uint32_t *word, uint32_t value, int64_t deadline_ns, const struct why *why, unsigned flags)
+{
+    struct cheng_task *self = chengi_runner_self();
+    struct waiter waiter = { .word = word, .runner = self };
+    if (passed(deadline_ns))
+        return -ETIMEDOUT;
+    bool cancellable = !(flags & CHENGI_PARK_UNCANCELLABLE) && self->shields == 0;
+    uint32_t wake = begin_wait(self, why, deadline_ns, cancellable);
+    int rc = join_queue(self, &waiter, value, flags & CHENGI_PARK_FRONT);
+    if (rc == 1) {
+        if (chengi_graph_edge(why->kind) && chengi_graph_closes_cycle(self, wake)) {
+            leave_queue(&waiter, word);
+            rc = -EDEADLK;
+        } else {
+            sleep_until_woken(self, wake, deadline_ns);
+            rc = error_of(self->wake);
+            if (rc != 0)
+                leave_queue(&waiter, word);
+        }
+    } else {
+        abandon(self, wake);
+    }
+    end_wait(self);
+    return rc;
+}
+
+int chengi_park_sleep(int64_t deadline_ns, const struct why *why)
+{
+    struct cheng_task *self = chengi_runner_self();
+    if (passed(deadline_ns))
+        return -ETIMEDOUT;
+    uint32_t wake = begin_wait(self, why, deadline_ns, self->shields == 0);
+    fence_seq_cst(); /* as in join_queue, with no latch to do it */
+    if (self->shields == 0 && load_relaxed(&self->cancelled) && resign(self, wake, CHENGI_CANCELLED)) {
+        end_wait(self);
+        return -ECANCELED;
+    }
+    sleep_until_woken(self, wake, deadline_ns);
+    end_wait(self);
+    return error_of(self->wake);
+}
+
+int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns, const struct why *why)
+{
+    struct cheng_task *self = chengi_runner_self();
+    if (self->worker != NULL)
+        return chengi_park(word, value, deadline_ns, why, 0);
+    if (self->wake_fd == 0) {
+        int made = chengi_host_wake_fd_open();
+        if (made < 0)
+            return made;
+        self->wake_fd = made + 1;
+    }
+    struct waiter waiter = { .word = word, .runner = self };
+    store_relaxed(&self->polling, 1); /* before `wake` says WAITING: a waker reads it after its swap */
+    uint32_t wake = begin_wait(self, why, deadline_ns, self->shields == 0);
+    int ready = 0, rc = join_queue(self, &waiter, value, false);
+    if (rc == 1) {
+        while (load_acquire(&self->wake) == wake) {
+            ready = chengi_host_poll_pair(fd, events, self->wake_fd - 1, deadline_ns);
+            if (ready != 0 && !resign(self, wake, ready == -ETIMEDOUT ? CHENGI_TIMED_OUT : CHENGI_WOKEN))
+                ready = 0; /* somebody else was first */
+        }
+        leave_queue(&waiter, word);
+        rc = ready != 0 ? ready : error_of(self->wake);
+    } else {
+        abandon(self, wake);
+    }
+    store_relaxed(&self->polling, 0);
+    end_wait(self);
+    return rc;
+}
+
+/* ---- shared words ---- */
+
+/* The kernel does the waiting. A thread sleeps on its own wake word too, so that a cancel reaches it. */
+static void sleep_thread_shared(struct cheng_task *self, uint32_t wake, uint32_t *word, uint32_t value, int64_t until_ns)
+{
+    struct host_word words[2] = { { &self->wake, wake, false }, { word, value, true } };
+    if (chengi_host_wait_many(words, 2, until_ns) == -ENOSYS) {
+        /* an old kernel: look for a cancel now and then */
+        int64_t soon = chengi_host_now() + 20000000;
+        chengi_host_wait(word, value, until_ns < soon ? until_ns : soon, true);
+    }
+    resign(self, wake, CHENGI_WOKEN);
+}
+
+int chengi_park_shared(uint32_t *word, uint32_t value, int64_t deadline_ns, int64_t bound_ns,
+                       const struct why *why, unsigned flags)
+{
+    struct cheng_task *self = chengi_runner_self();
+    int64_t now = chengi_host_now(), until = now + bound_ns;
+    if (deadline_ns != 0 && now >= deadline_ns)
+        return -ETIMEDOUT;
+    if (deadline_ns != 0 && deadline_ns < until)
+        until = deadline_ns;
+    if (self->worker != NULL) {
+        int rc = chengi_ferry_wait(word, value, until, why, flags);
+        return rc == -ETIMEDOUT && until != deadline_ns ? 0 : rc;
+    }
+    bool cancellable = !(flags & CHENGI_PARK_UNCANCELLABLE) && self->shields == 0;
+    uint32_t wake = begin_wait(self, why, deadline_ns, cancellable);
+    fence_seq_cst(); /* as in join_queue */
+    if (cancellable && load_relaxed(&self->cancelled))
+        resign(self, wake, CHENGI_CANCELLED);
+    else
+        sleep_thread_shared(self, wake, word, value, until);
+    end_wait(self);
+    return error_of(self->wake);
+}
+
+void chengi_unpark_shared(uint32_t *word, unsigned n)
+{
+    chengi_host_wake(word, n, true);
+}
+
+/* ---- wakers ---- */
+
+void chengi_park_cancel(struct cheng_task *task)
+{
+    struct wakee wakee;
+    /* seq_cst, with a full fence: partner is the waiter's look at `cancelled` after it wrote `wake` */
+    __atomic_store_n(&task->cancelled, 1, __ATOMIC_SEQ_CST);
+    fence_seq_cst();
+    if (chengi_wake_claim(task, CHENGI_CANCELLED, &wakee))
+        chengi_wake_deliver(&wakee);
+}
+
+/* A cancel claims only a wait that allows it: the bit and the sequence number are one word. */
+bool chengi_wake_claim(struct cheng_task *runner, uint32_t outcome, struct wakee *wakee)
+{
+    /* before the swap: after it a thread may go on, end, and leave its slot to a coroutine */
+    struct wakee found = { runner, load_relaxed(&runner->worker) != NULL };
+    uint32_t wake = load_relaxed(&runner->wake);
+    while ((wake & CHENGI_OUTCOME) == CHENGI_WAITING && (outcome != CHENGI_CANCELLED || (wake & CHENGI_CANCELLABLE))) {
+        if (cas_acq_rel(&runner->wake, &wake, wake | outcome)) {
+            *wakee = found;
+            return true;
+        }
+    }
+    return false;
+}
+
+void chengi_wake_deliver(const struct wakee *wakee)
+{
+    struct cheng_task *runner = wakee->runner;
+    if (wakee->coroutine)
+        chengi_worker_ready(runner);
+    else if (load_relaxed(&runner->polling)) /* a late one wakes the slot's next user for nothing, no more */
+        chengi_host_wake_fd_signal(runner->wake_fd - 1);
+    else
+        chengi_host_wake(&runner->wake, 1, false);
+}
+
+unsigned chengi_unpark(uint32_t *word, unsigned n)
+{
+    unsigned woken = 0, batch;
+    struct wakee wakees[BATCH];
+    do {
+        struct bucket *bucket = chengi_lot_lock(word);
+        struct waiter *first;
+        for (batch = 0; batch < BATCH && woken + batch < n && (first = chengi_lot_first(bucket, word)) != NULL;) {
+            struct cheng_task *runner = first->runner;
+            chengi_lot_leave(bucket, first);
+            batch += chengi_wake_claim(runner, CHENGI_WOKEN, &wakees[batch]);
+        }
+        chengi_lot_unlock(bucket);
+        for (unsigned i = 0; i < batch; i++) /* system calls with nothing latched */
+            chengi_wake_deliver(&wakees[i]);
+        woken += batch;
+    } while (batch == BATCH);
+    return woken;
+}
+
+unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context)
+{
+    struct wakee wakee;
+    struct waiter *first;
+    bool woken = false;
+    struct bucket *bucket = chengi_lot_lock(word);
+    while (!woken && (first = chengi_lot_first(bucket, word)) != NULL) {
+        struct cheng_task *runner = first->runner;
+        chengi_lot_leave(bucket, first);
+        woken = chengi_wake_claim(runner, CHENGI_WOKEN, &wakee);
+    }
+    decide(context, woken, chengi_lot_first(bucket, word) != NULL);
+    chengi_lot_unlock(bucket);
+    if (woken)
+        chengi_wake_deliver(&wakee);
+    return woken;
+}
+
+void chengi_park_after_fork(void)
+{
+    chengi_lot_after_fork();
+    chengi_graph_after_fork();
+    chengi_ferry_after_fork();
+}

@@ -1,0 +1,217 @@
+#include "queue/ring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/deadline.h"
+#include "host/host.h"
+#include "park/park.h"
+#include "run/runner.h"
+
+enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 2 };
+
+int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity)
+{
+    size_t size = LEAST_SIZE; /* with one slot, "holds put n" and "free for put n + 1" would look alike */
+    while (size < capacity)
+        size *= 2;
+    size_t stride = (SLOT_HEADER + item_size + 7) & ~(size_t)7;
+    if (size > (UINT32_MAX >> 1) || size > SIZE_MAX / stride / 2)
+        return -ENOMEM;
+    unsigned char *slots = malloc(size * stride);
+    if (slots == NULL)
+        return -ENOMEM;
+    memset(ring, 0, sizeof *ring);
+    ring->slots = slots;
+    ring->mask = (uint32_t)(size - 1);
+    ring->stride = (uint32_t)stride;
+    ring->item_size = item_size;
+    ring->capacity = capacity;
+    for (uint32_t i = 0; i < size; i++)
+        memcpy(slots + i * stride, &i, sizeof i);
+    return 0;
+}
+
+void chengi_ring_destroy(struct ring *ring)
+{
+    free(ring->slots);
+}
+
+static inline uint32_t *slot_at(const struct ring *ring, uint64_t ticket)
+{
+    return (uint32_t *)(void *)(ring->slots + (ticket & ring->mask) * (size_t)ring->stride);
+}
+
+static inline void copy(void *to, const void *from, size_t size)
+{
+    if (likely(size == 8))
+        memcpy(to, from, 8); /* a move, no call */
+    else
+        memcpy(to, from, size);
+}
+
+/* The half of the word that waiters park on: it holds the flags and 30 bits of the ticket. */
+static inline uint32_t *low_half(struct ring_end *end)
+{
+    return (uint32_t *)(void *)&end->word + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 1);
+}
+
+static inline uint64_t ticket_of(uint64_t word)
+{
+    return word >> TICKET_SHIFT;
+}
+
+struct rewake {
+    struct ring_end *end;
+    bool more;
+};
+
+static void keep_flag(void *context, bool woken, bool more)
+{
+    struct rewake *rewake = context;
+    (void)woken;
+    rewake->more = more;
+    if (more)
+        __atomic_fetch_or(&rewake->end->word, WAITERS, __ATOMIC_SEQ_CST);
+}
+
+/* After a put whose ticket took the flag off: wakes one getter, and one more for each item that came while the
+ * flag was off. Works for both ends: `other` is the one that those who wait here consume. */
+static CHENGI_NOINLINE void wake_waiters(struct ring *ring, struct ring_end *end)
+{
+    struct rewake rewake = { end, false };
+    for (uint64_t woken = 1;; woken++) {
+        chengi_unpark_one(low_half(end), keep_flag, &rewake);
+        if (!rewake.more)
+            return;
+        /* after the flag: a put that missed it is in this count */
+        uint64_t items = ticket_of(load_acquire(&ring->tail.word)) - ticket_of(load_acquire(&ring->head.word));
+        uint64_t available = end == &ring->tail ? items : ring->capacity - items;
+        if ((int64_t)available <= (int64_t)woken)
+            return;
+    }
+}
+
+/* Full (empty) at the moment? Else somebody is between taking a ticket and finishing with its slot. */
+static bool really_blocked(const struct ring *ring, uint64_t tail, uint64_t head, bool putting)
+{
+    return putting ? ticket_of(tail) - ticket_of(head) >= ring->capacity : ticket_of(tail) == ticket_of(head);
+}
+
+/* Waits until a put (get) may succeed, and returns 0; or tells why not. `*spins`: rounds left for a thread to
+ * look again before it sleeps. */
+static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, unsigned *spins,
+                                     unsigned *flags)
+{
+    struct ring_end *end = putting ? &ring->head : &ring->tail;
+    const struct why why = { putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET, ring, NULL };
+    /* the end that others move is read last: what it says of the other is then not too old */
+    uint64_t own = load_acquire(putting ? &ring->tail.word : &ring->head.word);
+    uint64_t word = load_acquire(&end->word);
+    if (!putting && (word & CLOSED) && ticket_of(word) == ticket_of(own))
+        return -EPIPE;
+    if (!really_blocked(ring, putting ? own : word, putting ? word : own, putting)) {
+        chengi_host_relax(); /* bounded by what the other still has to do: a copy */
+        if (*spins > 0)
+            *spins -= 1;
+        else
+            chengi_host_yield();
+        return 0;
+    }
+    if (chengi_is_now(deadline))
+        return -EAGAIN;
+    if (*spins > 0) {
+        *spins -= 1;
+        chengi_host_relax();
+        return 0;
+    }
+    if (!(word & WAITERS) && !cas_seq_cst(&end->word, &word, word | WAITERS))
+        return 0;
+    int rc = chengi_park(low_half(end), (uint32_t)(word | WAITERS), deadline.at_ns, &why, *flags);
+    *flags = CHENGI_PARK_FRONT; /* if another was faster: keep the place */
+    return rc;
+}
+
+static unsigned spins_of_caller(void)
+{
+    return chengi_runner_self()->worker == NULL ? chengi_host_spin_limit() : 0;
+}
+
+int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline)
+{
+    unsigned spins = UINT32_MAX, flags = 0;
+    uint64_t tail = load_relaxed(&ring->tail.word);
+    for (;;) {
+        uint64_t ticket = ticket_of(tail);
+        uint32_t *slot = slot_at(ring, ticket);
+        if (unlikely(tail & CLOSED))
+            return -EPIPE;
+        int32_t ahead = (int32_t)(load_acquire(slot) - (uint32_t)ticket); /* partner: get's last store */
+        bool full = ahead < 0;
+        if (ahead == 0 && ring->capacity <= ring->mask) /* the ring has more slots than it may hold items */
+            full = ticket - ticket_of(load_acquire(&ring->head.word)) >= ring->capacity;
+        if (likely(ahead == 0 && !full)) {
+            if (likely(cas_seq_cst(&ring->tail.word, &tail, (ticket + 1) << TICKET_SHIFT))) {
+                copy((char *)slot + SLOT_HEADER, item, ring->item_size);
+                store_release(slot, (uint32_t)ticket + 1); /* partner: get's first load */
+                if (unlikely(tail & WAITERS))
+                    wake_waiters(ring, &ring->tail);
+                return 0;
+            }
+            continue;
+        }
+        if (full) {
+            if (spins == UINT32_MAX)
+                spins = spins_of_caller();
+            int rc = wait_turn(ring, true, deadline, &spins, &flags);
+            if (rc < 0)
+                return rc;
+        }
+        tail = load_relaxed(&ring->tail.word);
+    }
+}
+
+int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline)
+{
+    unsigned spins = UINT32_MAX, flags = 0;
+    uint64_t head = load_relaxed(&ring->head.word);
+    for (;;) {
+        uint64_t ticket = ticket_of(head);
+        uint32_t *slot = slot_at(ring, ticket);
+        int32_t ahead = (int32_t)(load_acquire(slot) - (uint32_t)ticket - 1); /* partner: put's last store */
+        if (likely(ahead == 0)) {
+            uint64_t next = (ticket + 1) << TICKET_SHIFT | (head & CLOSED);
+            if (likely(cas_seq_cst(&ring->head.word, &head, next))) {
+                copy(item, (char *)slot + SLOT_HEADER, ring->item_size);
+                store_release(slot, (uint32_t)ticket + ring->mask + 1); /* partner: put's first load */
+                if (unlikely(head & WAITERS))
+                    wake_waiters(ring, &ring->head);
+                return 0;
+            }
+            continue;
+        }
+        if (ahead < 0) {
+            if (spins == UINT32_MAX)
+                spins = spins_of_caller();
+            int rc = wait_turn(ring, false, deadline, &spins, &flags);
+            if (rc < 0)
+                return rc;
+        }
+        head = load_relaxed(&ring->head.word);
+    }
+}
+
+void chengi_ring_close(struct ring *ring)
+{
+    __atomic_fetch_or(&ring->tail.word, CLOSED, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&ring->head.word, CLOSED, __ATOMIC_SEQ_CST); /* so that parked putters' word changes */
+    chengi_unpark(low_half(&ring->tail), UINT32_MAX);
+    chengi_unpark(low_half(&ring->head), UINT32_MAX);
+}
+
+size_t chengi_ring_size(const struct ring *ring)
+{
+    uint64_t head = ticket_of(load_acquire(&ring->head.word)), tail = ticket_of(load_acquire(&ring->tail.word));
+    return tail > head ? (size_t)(tail - head) : 0;
+}

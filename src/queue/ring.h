@@ -1,0 +1,56 @@
+/* The private FIFO: a ring of slots with sequence numbers. (Source: D. Vyukov, bounded MPMC queue, 2011.)
+ *
+ * Tickets count puts (tail) and gets (head); ticket n uses slot n modulo the ring's size, a power of two.
+ *
+ *   slot.seq     meaning
+ *   n            free for put n
+ *   n + 1        holds the item of put n
+ *   n + size     taken by get n: free for put n + size
+ *
+ *   tail, head   64 bits: ticket << 2 | flags
+ *   CLOSED       no more puts
+ *   WAITERS      in tail: getters may be parked on its low half; in head: putters on its
+ *
+ * Putting is one read-modify-write, on tail: the same that takes the ticket sees the flag, and clears it. So no
+ * barrier is needed between publishing an item and looking for waiters:
+ *
+ *   getter                                        putter
+ *   slot not published
+ *   tail's ticket == head's: really empty         tail: ticket + 1, WAITERS cleared
+ *   tail: sets WAITERS, if the ticket still is    publishes the item
+ *   parks while tail is unchanged                 had WAITERS: unparks one
+ *
+ * The two changes of tail are ordered: either the putter sees the flag, or the getter sees the ticket. A getter
+ * that sees the ticket but no item yet waits for the putter, which is between two instructions. Who unparks one
+ * while more are parked sets the flag again, with the bucket locked, and then looks whether further items came
+ * in between: those puts saw no flag. Head and putters are the mirror image. */
+#ifndef CHENG_QUEUE_RING_H
+#define CHENG_QUEUE_RING_H
+
+#include <cheng/time.h>
+
+#include "base/compiler.h"
+
+struct ring_end {
+    _Alignas(2 * CHENGI_CACHE_LINE) uint64_t word;
+};
+
+struct ring {
+    unsigned char *slots;
+    uint32_t mask;   /* size - 1 */
+    uint32_t stride; /* bytes from slot to slot */
+    size_t item_size, capacity;
+    struct ring_end tail, head;
+};
+
+/* 0 or -ENOMEM. */
+int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity);
+void chengi_ring_destroy(struct ring *ring);
+
+/* As cheng_queue_put_until and cheng_queue_get_until. */
+int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline);
+int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline);
+void chengi_ring_close(struct ring *ring);
+size_t chengi_ring_size(const struct ring *ring);
+
+#endif

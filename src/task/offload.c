@@ -1,0 +1,126 @@
+#include "task/offload.h"
+
+#include <cheng/task.h>
+
+#include <errno.h>
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "host/host.h"
+#include "host/latch.h"
+#include "park/park.h"
+#include "run/runner.h"
+
+enum { HELPERS_MOST = 64 };
+static const int64_t idle_ns = 2000000000;
+
+/* Lies on the waiting coroutine's stack until it is done. */
+struct job {
+    struct link link;
+    cheng_fn *function;
+    const void *argument;
+    void *result;
+    int status;
+    uint32_t done; /* set by the helper, its last touch but for the wake */
+};
+
+static struct {
+    struct latch latch;
+    struct link jobs;
+    unsigned helpers, idle, queued;
+    uint32_t news; /* counts jobs; idle helpers park on it */
+} office;
+
+static struct job *take_job(void)
+{
+    struct link *link = office.jobs.next == NULL ? NULL : chengi_list_pop_front(&office.jobs);
+    if (link == NULL)
+        return NULL;
+    office.queued--;
+    return CHENGI_CONTAINER(link, struct job, link);
+}
+
+static void perform(struct job *job)
+{
+    job->status = job->function(job->argument, job->result);
+    uint32_t *done = &job->done;
+    store_release(done, 1); /* partner: the acquire in cheng_offload. The job may be gone now; its address is a key */
+    chengi_unpark(done, 1);
+}
+
+static void *helper_main(void *unused)
+{
+    const struct why why = { CHENGI_WAIT_OFFLOAD, &office, NULL };
+    int rc = 0;
+    (void)unused;
+    chengi_host_set_thread_name("cheng-helper");
+    chengi_latch_acquire(&office.latch);
+    for (;;) {
+        struct job *job = take_job();
+        if (job == NULL && rc == -ETIMEDOUT)
+            break;
+        if (job == NULL) {
+            uint32_t news = office.news;
+            office.idle++;
+            chengi_latch_release(&office.latch);
+            rc = chengi_park(&office.news, news, chengi_host_now() + idle_ns, &why, 0);
+            chengi_latch_acquire(&office.latch);
+            office.idle--;
+        } else {
+            chengi_latch_release(&office.latch);
+            perform(job);
+            rc = 0;
+            chengi_latch_acquire(&office.latch);
+        }
+    }
+    office.helpers--;
+    chengi_latch_release(&office.latch);
+    return NULL;
+}
+
+/* Queues the job and makes sure that somebody will do it. */
+static int submit(struct job *job)
+{
+    int rc = 0;
+    chengi_latch_acquire(&office.latch);
+    if (office.jobs.next == NULL)
+        chengi_list_init(&office.jobs);
+    bool hire = office.idle <= office.queued && office.helpers < HELPERS_MOST;
+    if (hire) {
+        rc = chengi_host_start(helper_main, NULL, 0);
+        if (rc == 0)
+            office.helpers++;
+        else if (office.helpers > 0)
+            rc = 0; /* the others will come to it */
+    }
+    if (rc == 0) {
+        chengi_list_push_back(&office.jobs, &job->link);
+        office.queued++;
+        store_relaxed(&office.news, office.news + 1);
+    }
+    chengi_latch_release(&office.latch);
+    if (rc == 0 && !hire)
+        chengi_unpark(&office.news, 1);
+    return rc;
+}
+
+int cheng_offload(cheng_fn *function, const void *arg, void *result)
+{
+    if (chengi_runner_self()->worker == NULL)
+        return function(arg, result);
+    const struct why why = { CHENGI_WAIT_OFFLOAD, NULL, NULL };
+    struct job job = { .function = function, .argument = arg, .result = result };
+    int rc = submit(&job);
+    if (rc < 0)
+        return rc;
+    while (!load_acquire(&job.done)) /* partner: the release in perform */
+        chengi_park(&job.done, 0, 0, &why, CHENGI_PARK_UNCANCELLABLE);
+    return job.status;
+}
+
+void chengi_offload_after_fork(void)
+{
+    office.latch = (struct latch){ 0 };
+    office.jobs.next = NULL;
+    office.helpers = office.idle = office.queued = 0;
+}

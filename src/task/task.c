@@ -1,0 +1,344 @@
+/* The public life of tasks. A cheng_task is a runner (run/runner.h); its `life` is explained there. */
+#include <cheng/task.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena/arena.h"
+#include "base/compiler.h"
+#include "base/deadline.h"
+#include "base/incident.h"
+#include "host/host.h"
+#include "park/graph.h"
+#include "park/lot.h"
+#include "park/park.h"
+#include "run/runner.h"
+#include "run/upcalls.h"
+#include "run/worker.h"
+#include "task/offload.h"
+
+enum { BYTES_MOST = 64 << 10 };
+
+/* ---- the end ---- */
+
+static void release_bytes(struct cheng_task *task)
+{
+    if (task->argument_size != 0 && task->argument != task->bytes)
+        free((void *)(uintptr_t)task->argument);
+    if (task->result != NULL && task->result != task->bytes && task->result != task->bytes + CHENGI_INLINE_BYTES / 2)
+        free(task->result);
+}
+
+static void reclaim(struct cheng_task *task)
+{
+    if (task->status < 0 && !(load_relaxed(&task->life) & CHENGI_JOINED)) {
+        char text[160];
+        snprintf(text, sizeof text, "%s failed and nobody joined it: %s (%d)\n", chengi_runner_name(task),
+                 cheng_strerror(task->status), task->status);
+        chengi_incident(CHENG_FAILURE, task->status, task, text);
+    }
+    release_bytes(task);
+    chengi_runner_recycle(task);
+}
+
+/* The last act of a task, by itself: its words become stale, joiners are told; then it is the handle's, or
+ * nobody's. */
+static void end(struct cheng_task *task)
+{
+    uint32_t word = task->self.word;
+    chengi_runner_retire(task);
+    fence_seq_cst(); /* partner: owner_told in sync/lock.c */
+    if (unlikely(load_relaxed(&task->wanted)))
+        chengi_lot_wake_orphans(word);
+    /* release: joiners see all that the task did; acquire: and we what the handle's owner did */
+    uint32_t before = __atomic_fetch_or(&task->life, CHENGI_ENDED, __ATOMIC_ACQ_REL);
+    if (before & CHENGI_JOINERS) /* the slot may be another's by now: it is only an address here */
+        chengi_unpark(&task->life, UINT32_MAX);
+    if (before & CHENGI_DROPPED)
+        reclaim(task);
+}
+
+void chengi_task_run(struct cheng_task *task)
+{
+    task->status = task->function(task->argument, task->result);
+    end(task);
+}
+
+static void *thread_main(void *argument)
+{
+    struct cheng_task *task = argument;
+    chengi_runner_enter_thread(task);
+    chengi_host_set_thread_name(chengi_runner_name(task));
+    task->status = task->function(task->argument, task->result);
+    return NULL; /* chengi_task_thread_ended comes after the destructors of thread_locals: a join waits for them too */
+}
+
+void chengi_task_thread_ended(struct cheng_task *task)
+{
+    chengi_runner_become(task); /* a destructor that runs later adopts the thread anew */
+    end(task);
+    chengi_runner_become(NULL);
+}
+
+void chengi_task_in_child(void)
+{
+    chengi_stack_after_fork();
+    chengi_park_after_fork();
+    chengi_worker_after_fork();
+    chengi_offload_after_fork();
+    chengi_arena_after_fork();
+}
+
+/* ---- the beginning ---- */
+
+/* Where argument and result lie: in the slot if both are small. */
+static int make_room(struct cheng_task *task, const void *arg, size_t arg_size, size_t result_size)
+{
+    const size_t half = CHENGI_INLINE_BYTES / 2;
+    bool fits = result_size == 0 ? arg_size <= 2 * half : arg_size <= half;
+    void *argument = fits ? task->bytes : malloc(arg_size);
+    void *result = NULL;
+    if (result_size != 0) {
+        bool beside = result_size <= half && (arg_size == 0 || arg_size <= half);
+        result = arg_size == 0 && result_size <= 2 * half ? task->bytes
+                 : beside                                 ? task->bytes + half
+                                                          : malloc(result_size);
+        if (result != NULL)
+            memset(result, 0, result_size);
+    }
+    task->argument = arg_size == 0 ? arg : argument;
+    task->argument_size = (uint32_t)arg_size;
+    task->result = result;
+    task->result_size = (uint32_t)result_size;
+    if (argument == NULL || (result_size != 0 && result == NULL))
+        return -ENOMEM;
+    if (arg_size != 0)
+        memcpy(argument, arg, arg_size);
+    return 0;
+}
+
+static const cheng_task_options no_options;
+
+static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
+                 const cheng_task_options *options)
+{
+    if (kind == CHENG_PROCESS)
+        return -ENOTSUP;
+    if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) || (arg == NULL && arg_size != 0) ||
+        arg_size > BYTES_MOST || options->result_size > BYTES_MOST)
+        return -EINVAL;
+    if (options->stack_size != 0 &&
+        (options->stack_size < CHENGI_STACK_LEAST || options->stack_size > CHENGI_STACK_MOST))
+        return -EINVAL;
+    return 0;
+}
+
+static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
+                const cheng_task_options *options)
+{
+    int rc = check(kind, function, arg, arg_size, options);
+    if (rc < 0)
+        return rc;
+    struct cheng_task *task = chengi_runner_new(kind, false);
+    if (task == NULL)
+        return -ENOMEM;
+    task->function = function;
+    task->stack_size = (uint32_t)options->stack_size;
+    if (kind == CHENG_COROUTINE && task->stack_size == 0)
+        task->stack_size = CHENGI_STACK_DEFAULT;
+    if (options->name != NULL)
+        snprintf(task->name, sizeof task->name, "%s", options->name);
+    rc = make_room(task, arg, arg_size, options->result_size);
+    if (rc < 0) {
+        release_bytes(task);
+        chengi_runner_recycle(task);
+        return rc;
+    }
+    *out = task;
+    return 0;
+}
+
+int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
+                const cheng_task_options *options)
+{
+    struct cheng_task *task;
+    int rc = make(&task, kind, function, arg, arg_size, options == NULL ? &no_options : options);
+    if (rc < 0)
+        return rc;
+    task->life = out == NULL ? CHENGI_DROPPED : 0;
+    rc = kind == CHENG_COROUTINE ? chengi_worker_start(task)
+                                 : chengi_host_start(thread_main, task, task->stack_size);
+    if (rc < 0) {
+        release_bytes(task);
+        chengi_runner_recycle(task);
+    } else if (out != NULL) {
+        *out = task;
+    }
+    return rc;
+}
+
+int cheng_run(int *status, cheng_fn *function, const void *arg, size_t arg_size)
+{
+    struct cheng_task *task;
+    int rc = make(&task, CHENG_COROUTINE, function, arg, arg_size, &no_options);
+    if (rc < 0)
+        return rc;
+    rc = chengi_worker_run(task);
+    if (rc < 0) {
+        release_bytes(task);
+        chengi_runner_recycle(task);
+        return rc;
+    }
+    if (status != NULL)
+        *status = task->status;
+    __atomic_fetch_or(&task->life, CHENGI_JOINED, __ATOMIC_RELAXED); /* the caller has the status */
+    cheng_task_free(task);
+    return 0;
+}
+
+/* ---- joining ---- */
+
+static int wait_for_end(struct cheng_task *task, cheng_deadline deadline)
+{
+    const struct why why = { CHENGI_WAIT_JOIN, task, NULL };
+    int rc = 0;
+    uint32_t life;
+    /* acquire: partner is the release in end */
+    while (rc == 0 && !((life = load_acquire(&task->life)) & CHENGI_ENDED)) {
+        if (chengi_is_now(deadline))
+            return -EAGAIN;
+        if (task == chengi_runner_self()) {
+            chengi_graph_report_self(task, &why);
+            return -EDEADLK;
+        }
+        if ((life & CHENGI_JOINERS) || cas_relaxed(&task->life, &life, life | CHENGI_JOINERS))
+            rc = chengi_park(&task->life, life | CHENGI_JOINERS, deadline.at_ns, &why, 0);
+    }
+    return rc;
+}
+
+int cheng_join_until(cheng_task *task, int *status, cheng_deadline deadline)
+{
+    int rc = wait_for_end(task, deadline);
+    if (rc < 0)
+        return rc;
+    if (task->status < 0) /* relaxed: read again by whoever frees the handle, after us */
+        __atomic_fetch_or(&task->life, CHENGI_JOINED, __ATOMIC_RELAXED);
+    if (status != NULL)
+        *status = task->status;
+    return 0;
+}
+
+int cheng_join(cheng_task *task, int *status)
+{
+    return cheng_join_until(task, status, CHENG_FOREVER);
+}
+
+int cheng_task_result(cheng_task *task, void *out, size_t size)
+{
+    if (!(load_acquire(&task->life) & CHENGI_ENDED))
+        return -EBUSY;
+    if (task->result_size == 0)
+        return -ENODATA;
+    if (size > task->result_size)
+        return -EINVAL;
+    memcpy(out, task->result, size);
+    return 0;
+}
+
+void cheng_task_free(cheng_task *task)
+{
+    if (task == NULL)
+        return;
+    /* acquire: partner is the release in end; it needs no read-modify-write when the task has ended */
+    if ((load_acquire(&task->life) & CHENGI_ENDED) ||
+        (__atomic_fetch_or(&task->life, CHENGI_DROPPED, __ATOMIC_ACQ_REL) & CHENGI_ENDED))
+        reclaim(task);
+}
+
+/* ---- cancelling ---- */
+
+void cheng_cancel(cheng_task *task)
+{
+    chengi_park_cancel(task);
+}
+
+void cheng_shield(bool on)
+{
+    struct cheng_task *self = chengi_runner_self();
+    if (on)
+        self->shields++;
+    else if (self->shields > 0)
+        self->shields--;
+}
+
+bool cheng_cancelled(void)
+{
+    struct cheng_task *self = chengi_runner_self();
+    return self->shields == 0 && load_acquire(&self->cancelled);
+}
+
+/* ---- looking ---- */
+
+cheng_task *cheng_current(void)
+{
+    return chengi_runner_self();
+}
+
+const char *cheng_name(void)
+{
+    return chengi_runner_name(chengi_runner_self());
+}
+
+const char *cheng_task_name(const cheng_task *task)
+{
+    return chengi_runner_name((cheng_task *)(uintptr_t)task); /* made on the first call */
+}
+
+uint64_t cheng_task_ident(const cheng_task *task)
+{
+    return task->ident;
+}
+
+bool cheng_task_is_alive(const cheng_task *task)
+{
+    return !(load_acquire(&task->life) & CHENGI_ENDED);
+}
+
+enum cheng_kind cheng_task_kind(const cheng_task *task)
+{
+    return (enum cheng_kind)task->kind;
+}
+
+const char *cheng_deadlock_report(void)
+{
+    return chengi_deadlock_report();
+}
+
+/* ---- time ---- */
+
+void cheng_yield(void)
+{
+    if (chengi_runner_self()->worker != NULL)
+        chengi_worker_yield();
+    else
+        chengi_host_yield();
+}
+
+int cheng_sleep_until(cheng_deadline deadline)
+{
+    const struct why why = { CHENGI_WAIT_SLEEP, NULL, NULL };
+    if (chengi_is_now(deadline)) {
+        cheng_yield();
+        return 0;
+    }
+    int rc = chengi_park_sleep(deadline.at_ns, &why);
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+int cheng_sleep(cheng_duration duration)
+{
+    return cheng_sleep_until(duration <= 0 ? CHENG_NOW : cheng_after(duration));
+}
