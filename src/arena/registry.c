@@ -17,7 +17,9 @@ enum { HANDLES = 256 };
 
 static struct {
     struct latch latch;
-    uint32_t high; /* handles ever used: where readers stop; atomic */
+    uint32_t high;  /* handles ever used: where readers stop; atomic */
+    uint32_t forks; /* forks under way in this process; atomic */
+    bool watching;  /* the hooks of fork are set */
     struct cheng_arena handles[HANDLES];
 } registry;
 
@@ -101,6 +103,54 @@ static int enter(struct cheng_arena *arena, const struct arena_header *fixed, bo
     return rc;
 }
 
+/* ---- forks ---- */
+
+static void before_fork(void)
+{
+    __atomic_fetch_add(&registry.forks, 1, __ATOMIC_RELAXED);
+}
+
+static void after_fork_in_parent(void)
+{
+    __atomic_fetch_sub(&registry.forks, 1, __ATOMIC_RELAXED);
+}
+
+/* The child has the mappings and the descriptors, but no record locks: they belong to the parent. Only the
+ * thread that forked came along; another may have held the latch, in the middle of attaching or detaching.
+ * `forks`, which the child finds above 0 just once, lets more than one hook call this. */
+void chengi_arena_after_fork(void)
+{
+    if (load_relaxed(&registry.forks) == 0)
+        return;
+    store_relaxed(&registry.forks, 0);
+    registry.latch = (struct latch){ 0 };
+    for (uint32_t i = 0; i < HANDLES; i++) {
+        struct cheng_arena *arena = &registry.handles[i];
+        if (!arena->taken)
+            continue;
+        if (arena->base == NULL) { /* half attached or detached; if it is mapped, it stays so */
+            if (arena->fd >= 0)
+                chengi_sys_arena_close(arena->fd);
+            arena->taken = false;
+            continue;
+        }
+        store_relaxed(&arena->word, 0);
+        (void)chengi_row_take(arena); /* without a row it answers -EOPNOTSUPP */
+    }
+}
+
+/* A hook of our own: the program may fork before anything of the layers below, which have theirs, was used. */
+static int watch_forks(void)
+{
+    int rc = registry.watching
+                 ? 0
+                 : chengi_sys_watch_forks(before_fork, after_fork_in_parent, chengi_arena_after_fork);
+    registry.watching = rc == 0;
+    return rc;
+}
+
+/* ---- making, attaching, detaching ---- */
+
 static int create(cheng_arena **out, const char *name, const struct arena_header *fixed)
 {
     struct arena_file file;
@@ -139,7 +189,9 @@ int chengi_arena_new_with_rows(cheng_arena **out, size_t size, const cheng_arena
                                   .bound_ns = bound, .seed = chengi_host_random() };
     fixed.check = check_of(&fixed);
     chengi_latch_acquire(&registry.latch);
-    int rc = create(out, options == NULL ? NULL : options->name, &fixed);
+    int rc = watch_forks();
+    if (rc == 0)
+        rc = create(out, options == NULL ? NULL : options->name, &fixed);
     chengi_latch_release(&registry.latch);
     return rc;
 }
@@ -208,7 +260,9 @@ int cheng_arena_attach(cheng_arena **out, const char *name)
     if (out == NULL || name == NULL)
         return -EINVAL;
     chengi_latch_acquire(&registry.latch);
-    int rc = attach(out, name);
+    int rc = watch_forks();
+    if (rc == 0)
+        rc = attach(out, name);
     chengi_latch_release(&registry.latch);
     return rc;
 }
@@ -246,26 +300,6 @@ void chengi_arena_hold(cheng_arena *arena)
 void chengi_arena_unhold(cheng_arena *arena)
 {
     __atomic_fetch_sub(&arena->holds, 1, __ATOMIC_RELAXED);
-}
-
-/* The child has the mappings and the descriptors, but no record locks: they belong to the parent. Only the
- * thread that forked came along; another may have held the latch, in the middle of attaching or detaching. */
-void chengi_arena_after_fork(void)
-{
-    registry.latch = (struct latch){ 0 };
-    for (uint32_t i = 0; i < HANDLES; i++) {
-        struct cheng_arena *arena = &registry.handles[i];
-        if (!arena->taken)
-            continue;
-        if (arena->base == NULL) { /* half attached or detached; if it is mapped, it stays so */
-            if (arena->fd >= 0)
-                chengi_sys_arena_close(arena->fd);
-            arena->taken = false;
-            continue;
-        }
-        store_relaxed(&arena->word, 0);
-        (void)chengi_row_take(arena); /* without a row it answers -EOPNOTSUPP */
-    }
 }
 
 /* ---- from objects to arenas ---- */

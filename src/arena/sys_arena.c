@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -167,4 +168,9 @@ bool chengi_sys_row_held(int fd, uint32_t row)
 uint32_t chengi_sys_pid(void)
 {
     return (uint32_t)getpid();
+}
+
+int chengi_sys_watch_forks(void (*before)(void), void (*in_parent)(void), void (*in_child)(void))
+{
+    return -pthread_atfork(before, in_parent, in_child);
 }

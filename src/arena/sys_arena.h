@@ -38,4 +38,7 @@ bool chengi_sys_row_held(int fd, uint32_t row);
 
 uint32_t chengi_sys_pid(void);
 
+/* Called around each fork from now on: in the parent before and after it, and in the child. */
+int chengi_sys_watch_forks(void (*before)(void), void (*in_parent)(void), void (*in_child)(void));
+
 #endif
