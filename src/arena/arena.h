@@ -16,7 +16,7 @@
 #define CHENG_ARENA_ARENA_H
 
 #include "base/compiler.h"
-#include "cheng/arena.h"
+#include <cheng/arena.h>
 
 #include <stddef.h>
 

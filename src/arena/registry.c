@@ -9,7 +9,7 @@
 
 #include "arena/layout.h"
 #include "arena/sys_arena.h"
-#include "cheng/time.h"
+#include <cheng/time.h>
 #include "host/host.h"
 #include "host/latch.h"
 

@@ -98,15 +98,14 @@ struct host_event {
 };
 
 struct host_poller {
+    uint64_t id; /* never 0, never used again */
     int epoll, wake;
-    bool armed; /* a notify is under way; see chengi_host_poller_notify */
 };
 
 int chengi_host_poller_open(struct host_poller *poller);
 void chengi_host_poller_close(struct host_poller *poller);
 /* Reports both directions, once for each change (edge), until the descriptor is closed. */
 int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data);
-void chengi_host_poller_unwatch(struct host_poller *poller, int fd);
 /* Reports once, then keeps the descriptor silent until it is armed again. */
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data);
 /* Waits for events until the deadline (0: for ever, negative: do not wait) or a notify; returns how many,

@@ -1,4 +1,4 @@
-/* What this layer asks of the layer task, which implements these: the only calls that go upward. */
+/* What this layer asks of layers above, which implement these: the only calls that go upward. */
 #ifndef CHENG_RUN_UPCALLS_H
 #define CHENG_RUN_UPCALLS_H
 
@@ -12,5 +12,9 @@ void chengi_task_thread_ended(struct cheng_task *task);
 
 /* In the child of a fork. */
 void chengi_task_in_child(void);
+
+/* When a worker ends: what the layer io has kept for it. NULL is allowed. */
+struct descriptors;
+void chengi_descriptors_free(struct descriptors *descriptors);
 
 #endif

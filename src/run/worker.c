@@ -509,6 +509,7 @@ int chengi_worker_run(struct cheng_task *task)
             chengi_stack_free(stack);
         }
         chengi_host_poller_close(&worker->poller);
+        chengi_descriptors_free(worker->descriptors);
     }
     runtime_free(runtime);
     return rc;

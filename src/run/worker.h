@@ -70,6 +70,7 @@ struct worker {
     struct cheng_task *suspect; /* another's newest, as seen last */
     struct wheel wheel;
     struct host_poller poller;
+    struct descriptors *descriptors; /* what its coroutines wait for that is not ours: the layer io's */
     struct host_event events[CHENGI_EVENTS]; /* here, not on the coroutine's stack: one page must do */
 
     /* shared */

@@ -3,6 +3,8 @@
 #include <cheng/task.h>
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/compiler.h"
 #include "base/list.h"
@@ -21,8 +23,11 @@ struct job {
     const void *argument;
     void *result;
     int status;
-    uint32_t done; /* set by the helper, its last touch but for the wake */
+    uint32_t done; /* DONE: set by the helper, its last touch but for the wake. LEFT: by a caller that does not
+                      wait for it any more; who sets the second of the two frees a job of copies */
 };
+
+enum { DONE = 1, LEFT = 2 };
 
 static struct {
     struct latch latch;
@@ -44,8 +49,11 @@ static void perform(struct job *job)
 {
     job->status = job->function(job->argument, job->result);
     uint32_t *done = &job->done;
-    store_release(done, 1); /* partner: the acquire in cheng_offload. The job may be gone now; its address is a key */
-    chengi_unpark(done, 1);
+    /* release: partner is the acquire of the caller. The job may be gone then; its address is a key */
+    if (__atomic_fetch_or(done, DONE, __ATOMIC_ACQ_REL) & LEFT)
+        free(job);
+    else
+        chengi_unpark(done, 1);
 }
 
 static void *helper_main(void *unused)
@@ -116,6 +124,31 @@ int cheng_offload(cheng_fn *function, const void *arg, void *result)
     while (!load_acquire(&job.done)) /* partner: the release in perform */
         chengi_park(&job.done, 0, 0, &why, CHENGI_PARK_UNCANCELLABLE);
     return job.status;
+}
+
+int chengi_offload_copies(cheng_fn *function, const void *arg, size_t arg_size, void *result, size_t result_size,
+                          cheng_deadline deadline)
+{
+    const struct why why = { CHENGI_WAIT_OFFLOAD, NULL, NULL };
+    struct job *job = calloc(1, sizeof *job + result_size + arg_size);
+    if (job == NULL)
+        return -ENOMEM;
+    job->function = function;
+    job->result = job + 1;
+    job->argument = memcpy((char *)(job + 1) + result_size, arg, arg_size);
+    int rc = submit(job);
+    if (rc < 0) {
+        free(job);
+        return rc;
+    }
+    while (rc == 0 && !load_acquire(&job->done)) /* partner: the release in perform */
+        rc = chengi_park(&job->done, 0, deadline.at_ns, &why, 0);
+    if (rc < 0 && !(__atomic_fetch_or(&job->done, LEFT, __ATOMIC_ACQ_REL) & DONE))
+        return rc;
+    rc = job->status;
+    memcpy(result, job->result, result_size);
+    free(job);
+    return rc;
 }
 
 void chengi_offload_after_fork(void)

@@ -42,6 +42,7 @@ void chengi_host_wake_fd_close(int wake_fd)
 
 int chengi_host_poller_open(struct host_poller *poller)
 {
+    static uint64_t opened;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         return -errno;
@@ -54,6 +55,7 @@ int chengi_host_poller_open(struct host_poller *poller)
             close(wake);
         return rc;
     }
+    poller->id = __atomic_add_fetch(&opened, 1, __ATOMIC_RELAXED);
     poller->epoll = epoll;
     poller->wake = wake;
     return 0;
@@ -69,12 +71,6 @@ int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = data};
     return epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-void chengi_host_poller_unwatch(struct host_poller *poller, int fd)
-{
-    struct epoll_event unused; /* kernels before 2.6.9 wanted one */
-    epoll_ctl(poller->epoll, EPOLL_CTL_DEL, fd, &unused);
 }
 
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data)

@@ -1,0 +1,166 @@
+/* Waiting for descriptors that are not ours. A coroutine's are armed, one event at a time, in its worker's
+ * poller, which keeps an entry for each number; entry, waiters and poller all belong to one kernel thread, so
+ * nothing here is atomic. A thread polls by itself. */
+#include <cheng/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/deadline.h"
+#include "host/host.h"
+#include "park/park.h"
+#include "run/upcalls.h"
+#include "run/worker.h"
+
+_Static_assert((int)CHENG_READABLE == (int)CHENGI_HOST_READABLE && (int)CHENG_WRITABLE == (int)CHENGI_HOST_WRITABLE,
+               "the public bits are the host's");
+
+/* On the waiting coroutine's stack. */
+struct poll_wait {
+    uint32_t ready; /* parked on while 0 */
+    unsigned events;
+};
+
+struct descriptor {
+    struct watch watch;
+    struct poll_wait *reader, *writer; /* may be the same */
+    struct host_poller *poller;
+    int fd;
+};
+
+struct descriptors {
+    size_t room;
+    struct descriptor **list;
+};
+
+static void arm_again(struct descriptor *d)
+{
+    unsigned events = (d->reader != NULL ? CHENG_READABLE : 0u) | (d->writer != NULL ? CHENG_WRITABLE : 0u);
+    if (events != 0)
+        chengi_host_poller_arm(d->poller, d->fd, events, (uint64_t)(uintptr_t)&d->watch);
+}
+
+static void forget(struct descriptor *d, const struct poll_wait *wait)
+{
+    if (d->reader == wait)
+        d->reader = NULL;
+    if (d->writer == wait)
+        d->writer = NULL;
+}
+
+static void tell(struct descriptor *d, struct poll_wait *wait, unsigned events)
+{
+    forget(d, wait);
+    store_relaxed(&wait->ready, events & wait->events);
+    chengi_unpark(&wait->ready, 1);
+}
+
+static void on_event(struct watch *watch, unsigned events)
+{
+    struct descriptor *d = CHENGI_CONTAINER(watch, struct descriptor, watch);
+    struct poll_wait *reader = d->reader, *writer = d->writer;
+    if (reader != NULL && (events & reader->events))
+        tell(d, reader, events);
+    if (writer != NULL && writer != reader && (events & writer->events))
+        tell(d, writer, events);
+    arm_again(d);
+}
+
+static struct descriptor *descriptor_of(struct worker *worker, int fd)
+{
+    struct descriptors *all = worker->descriptors;
+    if (all == NULL && (worker->descriptors = all = calloc(1, sizeof *all)) == NULL)
+        return NULL;
+    if ((size_t)fd >= all->room) {
+        size_t room = (size_t)fd * 2 < 64 ? 64 : (size_t)fd * 2;
+        struct descriptor **list = realloc(all->list, room * sizeof(struct descriptor *));
+        if (list == NULL)
+            return NULL;
+        memset(list + all->room, 0, (room - all->room) * sizeof(struct descriptor *));
+        all->list = list;
+        all->room = room;
+    }
+    struct descriptor *d = all->list[fd];
+    if (d == NULL && (d = all->list[fd] = calloc(1, sizeof *d)) != NULL) {
+        d->watch.ready = on_event;
+        d->poller = &worker->poller;
+        d->fd = fd;
+    }
+    return d;
+}
+
+void chengi_descriptors_free(struct descriptors *all)
+{
+    if (all == NULL)
+        return;
+    for (size_t i = 0; i < all->room; i++)
+        free(all->list[i]);
+    free(all->list);
+    free(all);
+}
+
+static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadline deadline, const struct why *why)
+{
+    struct descriptor *d = descriptor_of(chengi_worker, fd);
+    struct poll_wait wait = { 0, events };
+    if (d == NULL)
+        return -ENOMEM;
+    if (((events & CHENG_READABLE) && d->reader != NULL) || ((events & CHENG_WRITABLE) && d->writer != NULL))
+        return -EBUSY;
+    if (events & CHENG_READABLE)
+        d->reader = &wait;
+    if (events & CHENG_WRITABLE)
+        d->writer = &wait;
+    unsigned both = (d->reader != NULL ? CHENG_READABLE : 0u) | (d->writer != NULL ? CHENG_WRITABLE : 0u);
+    int rc = chengi_host_poller_arm(d->poller, fd, both, (uint64_t)(uintptr_t)&d->watch);
+    while (rc == 0 && load_relaxed(&wait.ready) == 0)
+        rc = chengi_park(&wait.ready, 0, deadline.at_ns, why, 0);
+    if (wait.ready != 0) { /* an event that came with the time-out counts */
+        *ready = wait.ready;
+        return 0;
+    }
+    forget(d, &wait);
+    if (rc == -EPERM) { /* the system does not poll such a file: it is always ready */
+        *ready = events;
+        rc = 0;
+    }
+    return rc;
+}
+
+static int poll_thread(int fd, unsigned events, unsigned *ready, cheng_deadline deadline, const struct why *why)
+{
+    uint32_t word = 0;
+    int rc;
+    do
+        rc = chengi_park_fd(&word, 0, fd, events, deadline.at_ns, why);
+    while (rc == 0); /* woken by nothing */
+    if (rc > 0)
+        *ready = (unsigned)rc & events;
+    return rc < 0 ? rc : 0;
+}
+
+int cheng_poll(int fd, unsigned events, unsigned *ready, cheng_deadline deadline)
+{
+    const struct why why = { events & CHENG_READABLE ? CHENGI_WAIT_READ : CHENGI_WAIT_WRITE, NULL, NULL };
+    unsigned found = 0;
+    if (fd < 0)
+        return -EBADF;
+    if (events == 0 || (events & ~(unsigned)(CHENG_READABLE | CHENG_WRITABLE)))
+        return -EINVAL;
+    int rc;
+    if (chengi_is_now(deadline)) {
+        rc = chengi_host_poll_pair(fd, events, -1, -1);
+        found = rc > 0 ? (unsigned)rc & events : 0;
+        rc = rc == -ETIMEDOUT || rc == 0 ? -EAGAIN : rc;
+    } else {
+        rc = chengi_worker != NULL ? poll_coroutine(fd, events, &found, deadline, &why)
+                                   : poll_thread(fd, events, &found, deadline, &why);
+    }
+    if (rc < 0)
+        return rc;
+    if (ready != NULL)
+        *ready = found;
+    return 0;
+}

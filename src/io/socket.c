@@ -1,0 +1,378 @@
+/* Stream sockets. A direction's word:
+ *
+ *   READY   trying is worth while: set by the poller's events, and before the first try; cleared by the task
+ *           that tries, before it tries, so that an event that comes in between is not lost
+ *   CLOSED  set by close, for good
+ *   0       tried, and nothing was there: wait
+ *
+ *   task                               poller (edge-triggered: one event for each arrival)
+ *   clears READY                       an arrival: sets READY
+ *   receives; nothing                  had READY been clear: unparks the word
+ *   parks while the word is 0
+ *
+ * An arrival after the clearing sets READY again: the park returns at once. A read that got less than it had
+ * room for has emptied the socket and leaves READY clear: the next read parks without a system call.
+ *
+ * `users` says who is inside: READER, WRITER, CLOSING. The descriptor is closed by whoever leaves the word at
+ * CLOSING alone, so that no call uses a number that is another file by now.
+ *
+ * Records are never given back to the system: a poller's event may come late, and then sets READY in a record
+ * that is free or another socket, which costs one try in vain. */
+#include <cheng/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/deadline.h"
+#include "host/host.h"
+#include "host/latch.h"
+#include "io/resolve.h"
+#include "io/sys_socket.h"
+#include "park/park.h"
+#include "run/runner.h"
+#include "run/worker.h"
+
+enum { READY = 1, CLOSED = 2 };
+enum { READER = 1, WRITER = 2, CLOSING = 4 };
+
+struct cheng_socket {
+    struct watch watch; /* first: its address is the event's data */
+    int fd;
+    uint32_t users;
+    uint32_t in, out;
+    uint64_t poller;           /* id of the one that watches it, as far as we know */
+    struct cheng_socket *next; /* free records */
+};
+
+static struct {
+    struct latch latch;
+    struct cheng_socket *free;
+} records;
+
+/* ---- events ---- */
+
+static void set_ready(uint32_t *word)
+{
+    if (load_relaxed(word) & READY)
+        return; /* who clears it tries after */
+    if (!(__atomic_fetch_or(word, READY, __ATOMIC_SEQ_CST) & READY))
+        chengi_unpark(word, UINT32_MAX);
+}
+
+static void on_event(struct watch *watch, unsigned events)
+{
+    struct cheng_socket *s = CHENGI_CONTAINER(watch, struct cheng_socket, watch);
+    if (events & CHENGI_HOST_READABLE)
+        set_ready(&s->in);
+    if (events & CHENGI_HOST_WRITABLE)
+        set_ready(&s->out);
+}
+
+/* A coroutine's socket is watched by its worker's poller; adding it reports what is there already. */
+static int watch(struct cheng_socket *s)
+{
+    if (chengi_worker == NULL)
+        return 0; /* a thread polls by itself */
+    struct host_poller *poller = chengi_worker_poller();
+    if (load_relaxed(&s->poller) == poller->id)
+        return 0;
+    int rc = chengi_host_poller_watch(poller, s->fd, (uint64_t)(uintptr_t)&s->watch);
+    if (rc == 0)
+        store_relaxed(&s->poller, poller->id);
+    return rc;
+}
+
+/* ---- records ---- */
+
+static int socket_new(cheng_socket **out, int fd)
+{
+    chengi_latch_acquire(&records.latch);
+    struct cheng_socket *s = records.free;
+    if (s != NULL)
+        records.free = s->next;
+    chengi_latch_release(&records.latch);
+    if (s == NULL && (s = calloc(1, sizeof *s)) == NULL)
+        return -ENOMEM;
+    s->watch.ready = on_event;
+    s->fd = fd;
+    s->poller = 0;
+    store_relaxed(&s->in, READY); /* atomic: a late event may be setting it */
+    store_relaxed(&s->out, READY);
+    store_release(&s->users, 0);
+    *out = s;
+    return 0;
+}
+
+static void socket_recycle(struct cheng_socket *s)
+{
+    chengi_latch_acquire(&records.latch);
+    s->next = records.free;
+    records.free = s;
+    chengi_latch_release(&records.latch);
+}
+
+/* ---- who is inside ---- */
+
+static int enter(struct cheng_socket *s, uint32_t who)
+{
+    uint32_t users = __atomic_fetch_or(&s->users, who, __ATOMIC_ACQUIRE);
+    if (unlikely(users & CLOSING)) {
+        if (!(users & who))
+            __atomic_fetch_and(&s->users, ~who, __ATOMIC_RELAXED);
+        return -EBADF;
+    }
+    return users & who ? -EBUSY : 0;
+}
+
+static void leave(struct cheng_socket *s, uint32_t who)
+{
+    if (unlikely(__atomic_and_fetch(&s->users, ~who, __ATOMIC_ACQ_REL) == CLOSING))
+        chengi_sys_close(s->fd);
+}
+
+void cheng_socket_close(cheng_socket *s)
+{
+    uint32_t users = __atomic_fetch_or(&s->users, CLOSING, __ATOMIC_ACQ_REL);
+    if (users & CLOSING)
+        return;
+    if (users == 0) {
+        chengi_sys_close(s->fd);
+        return;
+    }
+    __atomic_fetch_or(&s->in, CLOSED, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&s->out, CLOSED, __ATOMIC_SEQ_CST);
+    chengi_unpark(&s->in, UINT32_MAX);
+    chengi_unpark(&s->out, UINT32_MAX);
+}
+
+void cheng_socket_free(cheng_socket *s)
+{
+    if (s == NULL)
+        return;
+    cheng_socket_close(s);
+    socket_recycle(s);
+}
+
+/* ---- trying and waiting ---- */
+
+static void expect(uint32_t *word)
+{
+    if (load_relaxed(word) & READY)
+        __atomic_fetch_and(word, ~(uint32_t)READY, __ATOMIC_SEQ_CST);
+}
+
+/* Waits until the direction may be tried again. */
+static int wait_ready(struct cheng_socket *s, uint32_t *word, unsigned events, cheng_deadline deadline)
+{
+    const struct why why = { events == CHENGI_HOST_READABLE ? CHENGI_WAIT_READ : CHENGI_WAIT_WRITE, s, NULL };
+    if (load_acquire(word) & CLOSED)
+        return -EBADF;
+    if (chengi_is_now(deadline))
+        return -EAGAIN;
+    int rc = watch(s);
+    if (rc == 0)
+        rc = chengi_park_fd(word, 0, s->fd, events, deadline.at_ns, &why);
+    if (load_acquire(word) & CLOSED)
+        return -EBADF;
+    return rc < 0 ? rc : 0;
+}
+
+/* Whether nothing has come since a coroutine last tried in vain. */
+static bool known_empty(struct cheng_socket *s)
+{
+    return chengi_worker != NULL && load_relaxed(&s->poller) == chengi_worker_poller()->id &&
+           !(load_acquire(&s->in) & READY);
+}
+
+int cheng_socket_read_until(cheng_socket *s, void *buffer, size_t size, size_t *got, cheng_deadline deadline)
+{
+    int n = -EAGAIN, rc = enter(s, READER);
+    if (rc < 0)
+        return rc;
+    for (;;) {
+        if (!known_empty(s)) {
+            expect(&s->in);
+            n = chengi_sys_receive(s->fd, buffer, size);
+        }
+        if (n != -EAGAIN && n != -EINTR)
+            break;
+        rc = n == -EINTR ? 0 : wait_ready(s, &s->in, CHENGI_HOST_READABLE, deadline);
+        if (rc < 0)
+            break;
+    }
+    if (rc == 0 && n >= 0) {
+        *got = (size_t)n;
+        if ((size_t)n == size || n == 0) /* there may be more; the end stays readable */
+            __atomic_fetch_or(&s->in, READY, __ATOMIC_RELAXED);
+    } else if (rc == 0) {
+        rc = n;
+    }
+    leave(s, READER);
+    return rc;
+}
+
+int cheng_socket_read(cheng_socket *s, void *buffer, size_t size, size_t *got)
+{
+    return cheng_socket_read_until(s, buffer, size, got, CHENG_FOREVER);
+}
+
+int cheng_socket_write_until(cheng_socket *s, const void *data, size_t size, cheng_deadline deadline)
+{
+    const char *from = data;
+    bool expecting = false;
+    int rc = enter(s, WRITER);
+    if (rc < 0)
+        return rc;
+    while (rc == 0 && size > 0) {
+        int n = chengi_sys_send(s->fd, from, size);
+        if (n >= 0) {
+            from += n;
+            size -= (size_t)n;
+            expecting = false;
+        } else if (n == -EAGAIN && !expecting) {
+            expect(&s->out); /* and once more, for an event may have come before */
+            expecting = true;
+        } else if (n == -EAGAIN) {
+            rc = wait_ready(s, &s->out, CHENGI_HOST_WRITABLE, deadline);
+            expecting = false;
+        } else if (n != -EINTR) {
+            rc = n;
+        }
+        if (rc == 0 && (load_relaxed(&s->out) & CLOSED))
+            rc = -EBADF;
+    }
+    leave(s, WRITER);
+    return rc;
+}
+
+int cheng_socket_write(cheng_socket *s, const void *data, size_t size)
+{
+    return cheng_socket_write_until(s, data, size, CHENG_FOREVER);
+}
+
+int cheng_accept_until(cheng_socket **out, cheng_socket *listener, cheng_deadline deadline)
+{
+    int fd = -EAGAIN, rc = enter(listener, READER);
+    if (rc < 0)
+        return rc;
+    for (;;) {
+        if (!known_empty(listener)) {
+            expect(&listener->in);
+            fd = chengi_sys_accept(listener->fd);
+        }
+        if (fd != -EAGAIN && fd != -EINTR)
+            break;
+        rc = fd == -EINTR ? 0 : wait_ready(listener, &listener->in, CHENGI_HOST_READABLE, deadline);
+        if (rc < 0)
+            break;
+    }
+    if (rc == 0) {
+        __atomic_fetch_or(&listener->in, READY, __ATOMIC_RELAXED); /* more may wait, or the error may pass */
+        rc = fd < 0 ? fd : socket_new(out, fd);
+        if (rc < 0 && fd >= 0)
+            chengi_sys_close(fd);
+    }
+    leave(listener, READER);
+    return rc;
+}
+
+int cheng_accept(cheng_socket **out, cheng_socket *listener)
+{
+    return cheng_accept_until(out, listener, CHENG_FOREVER);
+}
+
+int cheng_socket_finish(cheng_socket *s)
+{
+    int rc = enter(s, WRITER);
+    if (rc == 0) {
+        rc = chengi_sys_shutdown(s->fd, false);
+        leave(s, WRITER);
+    }
+    return rc;
+}
+
+int cheng_socket_fd(const cheng_socket *s)
+{
+    return load_acquire(&s->users) & CLOSING ? -EBADF : s->fd;
+}
+
+int cheng_socket_port(const cheng_socket *s)
+{
+    int fd = cheng_socket_fd(s);
+    return fd < 0 ? fd : chengi_sys_port(fd);
+}
+
+int cheng_socket_adopt(cheng_socket **out, int fd)
+{
+    int rc = chengi_sys_make_nonblocking(fd);
+    return rc < 0 ? rc : socket_new(out, fd);
+}
+
+/* ---- making connections ---- */
+
+static int connect_one(cheng_socket **out, const struct net_address *address, cheng_deadline deadline)
+{
+    cheng_socket *s;
+    int fd = chengi_sys_stream(address);
+    if (fd < 0)
+        return fd;
+    int rc = socket_new(&s, fd);
+    if (rc < 0) {
+        chengi_sys_close(fd);
+        return rc;
+    }
+    rc = chengi_sys_connect(fd, address);
+    if (rc == -EINPROGRESS || rc == -EINTR) {
+        expect(&s->out); /* nobody watches it yet: adding it to the poller reports what has happened since */
+        rc = wait_ready(s, &s->out, CHENGI_HOST_WRITABLE, deadline);
+        if (rc == 0)
+            rc = chengi_sys_socket_error(fd);
+    }
+    if (rc == 0)
+        *out = s;
+    else
+        cheng_socket_free(s);
+    return rc;
+}
+
+int cheng_connect_until(cheng_socket **out, const char *host, const char *service, cheng_deadline deadline)
+{
+    struct net_addresses found;
+    int rc = host == NULL ? -EINVAL : chengi_resolve(&found, host, service, deadline);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; i < found.count; i++) {
+        rc = connect_one(out, &found.list[i], deadline);
+        if (rc == 0 || rc == -ECANCELED || rc == -ETIMEDOUT || rc == -EAGAIN)
+            break;
+    }
+    return rc;
+}
+
+int cheng_connect(cheng_socket **out, const char *host, const char *service)
+{
+    return cheng_connect_until(out, host, service, CHENG_FOREVER);
+}
+
+int cheng_listen(cheng_socket **out, const char *host, const char *service, const cheng_listen_options *options)
+{
+    static const cheng_listen_options none;
+    struct net_addresses found;
+    options = options == NULL ? &none : options;
+    int rc = chengi_resolve(&found, host, service, CHENG_FOREVER);
+    for (uint32_t i = 0; rc == 0 && i < found.count; i++) {
+        int fd = chengi_sys_stream(&found.list[i]);
+        int made = fd < 0 ? fd : chengi_sys_listen(fd, &found.list[i], options->backlog, options->reuse_port);
+        if (made == 0)
+            made = socket_new(out, fd);
+        if (made == 0)
+            return 0;
+        if (fd >= 0)
+            chengi_sys_close(fd);
+        if (i + 1 == found.count)
+            rc = made;
+    }
+    return rc;
+}
