@@ -51,6 +51,12 @@ static struct waiter **chain_link(struct bucket *bucket, const struct waiter *fi
     return link;
 }
 
+/* relaxed stores: chengi_lot_grow looks without the latch, as a hint */
+static void count_words(struct bucket *bucket, int by)
+{
+    store_relaxed(&bucket->words, bucket->words + (uint32_t)by);
+}
+
 void chengi_lot_join(struct bucket *bucket, struct waiter *waiter, bool front)
 {
     struct waiter *first = chengi_lot_first(bucket, waiter->word);
@@ -58,7 +64,7 @@ void chengi_lot_join(struct bucket *bucket, struct waiter *waiter, bool front)
         waiter->next = waiter->prev = waiter;
         waiter->chain = bucket->first;
         bucket->first = waiter;
-        bucket->words++;
+        count_words(bucket, 1);
         return;
     }
     waiter->next = first;
@@ -78,7 +84,7 @@ void chengi_lot_leave(struct bucket *bucket, struct waiter *waiter)
         struct waiter **link = chain_link(bucket, first);
         if (waiter->next == waiter) {
             *link = waiter->chain;
-            bucket->words--;
+            count_words(bucket, -1);
         } else {
             *link = waiter->next;
             waiter->next->chain = waiter->chain;
@@ -97,10 +103,10 @@ static void move_queues(struct bucket *from, struct table *to)
         next = first->chain;
         first->chain = bucket->first;
         bucket->first = first;
-        bucket->words++;
+        count_words(bucket, 1);
     }
     from->first = NULL;
-    from->words = 0;
+    store_relaxed(&from->words, 0);
 }
 
 static struct table *table_new(unsigned bits)
