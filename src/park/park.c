@@ -247,14 +247,15 @@ void chengi_park_cancel(struct cheng_task *task)
 /* A cancel claims only a wait that allows it: the bit and the sequence number are one word. */
 bool chengi_wake_claim(struct cheng_task *runner, uint32_t outcome, struct wakee *wakee)
 {
-    /* before the swap: after it a thread may go on, end, and leave its slot to a coroutine */
-    struct wakee found = { runner, load_relaxed(&runner->worker) != NULL };
-    uint32_t wake = load_relaxed(&runner->wake);
+    uint32_t wake = load_acquire(&runner->wake); /* partner: begin_wait. So `worker` is no older than the wait */
     while ((wake & CHENGI_OUTCOME) == CHENGI_WAITING && (outcome != CHENGI_CANCELLED || (wake & CHENGI_CANCELLABLE))) {
+        /* before the swap: after it a thread may go on, end, and leave its slot to a coroutine */
+        struct wakee found = { runner, load_relaxed(&runner->worker) != NULL };
         if (cas_acq_rel(&runner->wake, &wake, wake | outcome)) {
             *wakee = found;
             return true;
         }
+        wake = load_acquire(&runner->wake);
     }
     return false;
 }
