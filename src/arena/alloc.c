@@ -58,7 +58,8 @@ static struct block *block_at(const struct cheng_arena *arena, uint32_t place)
     return (struct block *)(void *)(arena->base + (uint64_t)place * ARENA_UNIT);
 }
 
-static uint64_t word_of(const struct cheng_arena *arena, uint32_t place, uint32_t units, enum block_state state)
+static uint64_t word_of(const struct cheng_arena *arena, uint32_t place, uint32_t units,
+                        enum block_state state)
 {
     uint64_t word = (uint64_t)units << 32 | (uint64_t)state;
     uint64_t check = chengi_mix(arena->seed ^ chengi_mix(word ^ (uint64_t)place << 8));
@@ -135,7 +136,8 @@ static bool bin_remove(const struct cheng_arena *arena, uint32_t place, uint32_t
 }
 
 /* The first that fits among the first `look` blocks of a bin. 0 in *place: none. */
-static bool bin_search(const struct cheng_arena *arena, unsigned bin, uint32_t units, uint32_t look, uint32_t *place)
+static bool bin_search(const struct cheng_arena *arena, unsigned bin, uint32_t units, uint32_t look,
+                       uint32_t *place)
 {
     struct info info;
     uint32_t at = chengi_header(arena)->bins[bin];
@@ -181,7 +183,8 @@ static bool rebuild(struct cheng_arena *arena, uint32_t pending)
             info.state = BLOCK_FREE;
             set_block(arena, place, info.units, BLOCK_FREE);
         }
-        if (info.state == BLOCK_FREE && open != 0) { /* `open`: the free block just before, not in a bin yet */
+        if (info.state == BLOCK_FREE &&
+            open != 0) { /* `open`: the free block just before, not in a bin yet */
             if (!read_free(arena, open, &first))
                 goto corrupted;
             before = first.units + info.units;
@@ -250,7 +253,8 @@ static bool carve(struct cheng_arena *arena, uint32_t place, uint32_t whole, uin
     }
     clear(arena, place, units);
     if (header->virgin < (uint64_t)place + units + SMALLEST)
-        header->virgin = (uint64_t)place + units + SMALLEST; /* the rest's header, if there is one, included */
+        header->virgin =
+            (uint64_t)place + units + SMALLEST; /* the rest's header, if there is one, included */
     if (rest != 0) {
         block_at(arena, place + units)->before = units;
         set_block(arena, place + units, rest, BLOCK_FREE);
@@ -352,5 +356,6 @@ int cheng_arena_release(cheng_arena *arena, void *block)
 
 size_t cheng_arena_used(const cheng_arena *arena)
 {
-    return arena == NULL || load_acquire(&arena->base) == NULL ? 0 : load_relaxed(&chengi_header(arena)->used);
+    return arena == NULL || load_acquire(&arena->base) == NULL ? 0
+                                                               : load_relaxed(&chengi_header(arena)->used);
 }

@@ -84,6 +84,7 @@ bool chengi_arena_site_text(const struct arena_view *view, uint32_t site, char *
 void chengi_arena_after_fork(void);
 
 /* For tests: an arena whose table has `rows` rows, row 0 (nobody's) included. */
-int chengi_arena_new_with_rows(cheng_arena **out, size_t size, const cheng_arena_options *options, unsigned rows);
+int chengi_arena_new_with_rows(cheng_arena **out, size_t size, const cheng_arena_options *options,
+                               unsigned rows);
 
 #endif

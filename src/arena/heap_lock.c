@@ -60,7 +60,8 @@ int chengi_heap_lock(struct cheng_arena *arena, struct heap_tenure *tenure)
             continue;
         if ((state & ASLEEP) == 0 && !cas_relaxed(lock, &state, state | ASLEEP))
             continue;
-        (void)chengi_host_wait(half_of(lock), (uint32_t)state | ASLEEP, chengi_host_now() + view.bound_ns, true);
+        (void)chengi_host_wait(half_of(lock), (uint32_t)state | ASLEEP, chengi_host_now() + view.bound_ns,
+                               true);
         slept = true;
     }
 }

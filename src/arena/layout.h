@@ -47,10 +47,11 @@ struct arena_header {
     uint64_t heap __attribute__((aligned(CHENGI_CACHE_LINE))); /* state table in heap_lock.h */
     uint64_t used;                                             /* bytes in allocated blocks */
     uint64_t virgin;                                           /* all zero from here to the end mark */
-    uint32_t bins[ARENA_BINS];                                 /* free blocks by the logarithm of their size */
+    uint32_t bins[ARENA_BINS]; /* free blocks by the logarithm of their size */
 };
 static_assert(sizeof(struct arena_header) <= ARENA_PAGE, "the header is one page");
-static_assert(offsetof(struct arena_header, root) == CHENGI_CACHE_LINE, "what is fixed has a line of its own");
+static_assert(offsetof(struct arena_header, root) == CHENGI_CACHE_LINE,
+              "what is fixed has a line of its own");
 
 /* A row, in one word so that taking it is one store:
  *
@@ -92,7 +93,7 @@ struct cheng_arena {
     uint64_t seed;
     int64_t bound_ns;
     uint32_t rows;
-    uint32_t word; /* ours; 0: no row could be had after a fork */
+    uint32_t word;  /* ours; 0: no row could be had after a fork */
     uint32_t epoch; /* tells users of this handle apart */
     int fd;         /* the one descriptor of the file in this process; -1: none */
     uint64_t device, inode;

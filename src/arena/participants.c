@@ -44,7 +44,8 @@ int chengi_row_take(struct cheng_arena *arena)
     uint32_t rows = arena->rows - 1;
     for (int round = 0; round < 2; round++)
         for (uint32_t i = 0; i < rows; i++) {
-            uint32_t row = 1 + __atomic_fetch_add(&chengi_header(arena)->next_row, 1, __ATOMIC_RELAXED) % rows;
+            uint32_t row =
+                1 + __atomic_fetch_add(&chengi_header(arena)->next_row, 1, __ATOMIC_RELAXED) % rows;
             if (round == 0 && chengi_row_pid(load_relaxed(&chengi_rows(arena)[row])) != 0)
                 continue;
             int rc = try_row(arena, row);
@@ -65,7 +66,8 @@ void chengi_row_give_back(struct cheng_arena *arena)
 bool chengi_arena_participant_plausible(const struct arena_view *view, uint32_t word)
 {
     uint32_t generation = word >> GENERATION_SHIFT;
-    return row_of(word) != 0 && row_of(word) < view->arena->rows && generation != 0 && generation <= GENERATIONS;
+    return row_of(word) != 0 && row_of(word) < view->arena->rows && generation != 0 &&
+           generation <= GENERATIONS;
 }
 
 bool chengi_arena_participant_dead(const struct arena_view *view, uint32_t word)

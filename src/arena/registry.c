@@ -9,9 +9,9 @@
 
 #include "arena/layout.h"
 #include "arena/sys_arena.h"
-#include <cheng/time.h>
 #include "host/host.h"
 #include "host/latch.h"
+#include <cheng/time.h>
 
 enum { HANDLES = 256 };
 
@@ -175,7 +175,8 @@ static int create(cheng_arena **out, const char *name, const struct arena_header
     return rc;
 }
 
-int chengi_arena_new_with_rows(cheng_arena **out, size_t size, const cheng_arena_options *options, unsigned rows)
+int chengi_arena_new_with_rows(cheng_arena **out, size_t size, const cheng_arena_options *options,
+                               unsigned rows)
 {
     cheng_duration bound = options == NULL || options->bound == 0 ? BOUND : options->bound;
     if (out == NULL || size < ARENA_PAGE || size >= ARENA_SIZE_MAX || rows < 2 || rows > ARENA_ROWS)
@@ -185,8 +186,12 @@ int chengi_arena_new_with_rows(cheng_arena **out, size_t size, const cheng_arena
     uint64_t total = chengi_blocks_at(rows) + chengi_round_up(size + 2 * ARENA_UNIT, ARENA_PAGE);
     if (total > ARENA_SIZE_MAX)
         return -EINVAL;
-    struct arena_header fixed = { .magic = ARENA_MAGIC, .version = ARENA_VERSION, .rows = rows, .size = total,
-                                  .bound_ns = bound, .seed = chengi_host_random() };
+    struct arena_header fixed = { .magic = ARENA_MAGIC,
+                                  .version = ARENA_VERSION,
+                                  .rows = rows,
+                                  .size = total,
+                                  .bound_ns = bound,
+                                  .seed = chengi_host_random() };
     fixed.check = check_of(&fixed);
     chengi_latch_acquire(&registry.latch);
     int rc = watch_forks();
@@ -203,10 +208,11 @@ int cheng_arena_new(cheng_arena **out, size_t size, const cheng_arena_options *o
 
 static bool acceptable(const struct arena_header *header, uint64_t size)
 {
-    return header->magic == ARENA_MAGIC && header->version == ARENA_VERSION && header->check == check_of(header) &&
-           header->size == size && size <= ARENA_SIZE_MAX && size % ARENA_PAGE == 0 && header->rows >= 2 &&
-           header->rows <= ARENA_ROWS && size > chengi_blocks_at(header->rows) &&
-           header->bound_ns >= CHENG_MICROSECOND && header->bound_ns <= BOUND_MAX;
+    return header->magic == ARENA_MAGIC && header->version == ARENA_VERSION &&
+           header->check == check_of(header) && header->size == size && size <= ARENA_SIZE_MAX &&
+           size % ARENA_PAGE == 0 && header->rows >= 2 && header->rows <= ARENA_ROWS &&
+           size > chengi_blocks_at(header->rows) && header->bound_ns >= CHENG_MICROSECOND &&
+           header->bound_ns <= BOUND_MAX;
 }
 
 static struct cheng_arena *find_file(const struct arena_file *file)
@@ -338,7 +344,8 @@ int chengi_arena_view(cheng_arena *arena, struct arena_view *view)
 
 int chengi_arena_locate(const void *object, uint32_t kind, struct arena_view *view)
 {
-    uintptr_t header = ((uintptr_t)object & ~(uintptr_t)(ARENA_PAGE - 1)) - (uintptr_t)(kind >> 8) * ARENA_PAGE;
+    uintptr_t header =
+        ((uintptr_t)object & ~(uintptr_t)(ARENA_PAGE - 1)) - (uintptr_t)(kind >> 8) * ARENA_PAGE;
     struct cheng_arena *arena = recent;
     if (unlikely(arena == NULL || (uintptr_t)load_acquire(&arena->base) != header)) {
         arena = find(object);

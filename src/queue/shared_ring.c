@@ -54,7 +54,7 @@ static uint64_t index_make(uint32_t low)
 
 static bool index_valid(uint64_t index)
 {
-    return (uint32_t)index == (uint32_t)~(index >> 32);
+    return (uint32_t)index == (uint32_t) ~(index >> 32);
 }
 
 static uint32_t index_count(uint64_t index)
@@ -112,7 +112,8 @@ static void wake_for(struct end *end)
         chengi_unpark_shared(half_of(&end->index), 1);
 }
 
-static int sleep_on(struct end *end, uint64_t seen, cheng_deadline deadline, int64_t bound_ns, const struct why *why)
+static int sleep_on(struct end *end, uint64_t seen, cheng_deadline deadline, int64_t bound_ns,
+                    const struct why *why)
 {
     store_relaxed(&end->asleep, 1);
     fence_seq_cst(); /* partner: wake_for */
@@ -187,7 +188,8 @@ static int try_put(struct shared_ring *ring, const void *item, cheng_deadline de
     return rc;
 }
 
-static int try_get(struct shared_ring *ring, void *item, cheng_deadline deadline, int64_t bound_ns, uint64_t *seen)
+static int try_get(struct shared_ring *ring, void *item, cheng_deadline deadline, int64_t bound_ns,
+                   uint64_t *seen)
 {
     struct end *end = &ring->part->get;
     uint64_t head;
@@ -356,7 +358,7 @@ static int make_part(struct shared_ring *ring, const struct arena_view *view)
 int chengi_shared_ring_new(struct shared_ring **out, cheng_arena *arena, size_t item_size, size_t capacity)
 {
     struct arena_view view;
-    struct shared_ring *ring;
+    struct shared_ring *ring = NULL;
     if (!sane(item_size, capacity))
         return -EINVAL;
     int rc = chengi_arena_view(arena, &view);
@@ -377,7 +379,7 @@ int chengi_shared_ring_new(struct shared_ring **out, cheng_arena *arena, size_t 
 int chengi_shared_ring_open(struct shared_ring **out, cheng_arena *arena, const void *part)
 {
     struct arena_view view;
-    struct shared_ring *ring;
+    struct shared_ring *ring = NULL;
     int rc = chengi_arena_view(arena, &view);
     if (rc < 0)
         return rc;
@@ -385,7 +387,8 @@ int chengi_shared_ring_open(struct shared_ring **out, cheng_arena *arena, const 
     struct ring_part *there = chengi_arena_at(&view, offset, sizeof *there);
     if (there == NULL || offset % CHENGI_CACHE_LINE != 0)
         return -EINVAL;
-    size_t item_size = there->item_size, capacity = there->capacity; /* read once, then checked, then trusted */
+    size_t item_size = there->item_size,
+           capacity = there->capacity; /* read once, then checked, then trusted */
     if (load_acquire(&there->magic) != RING_MAGIC || !sane(item_size, capacity) ||
         there->kind != chengi_arena_kind(arena, there, CHENGI_ARENA_RING))
         return -EBADMSG;

@@ -42,7 +42,8 @@ static uint32_t unscrambled(uint64_t holder, uint32_t participant)
 static int find_arena(const cheng_lock *lock, struct arena_view *view)
 {
     uint32_t kind = load_relaxed(&lock->kind);
-    if (kind != 0 && chengi_arena_tag(kind) != CHENGI_ARENA_LOCK && chengi_arena_tag(kind) < CHENGI_ARENA_TAGS)
+    if (kind != 0 && chengi_arena_tag(kind) != CHENGI_ARENA_LOCK &&
+        chengi_arena_tag(kind) < CHENGI_ARENA_TAGS)
         return -EINVAL; /* an event, perhaps */
     return chengi_arena_locate(lock, kind, view);
 }

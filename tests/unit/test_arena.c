@@ -543,7 +543,7 @@ TEST(rows_are_used_again)
     assert_int_equal(chengi_arena_new_with_rows(&arena, 4096, NULL, 5), 0);
     for (int i = 0; i < 50; i++)
         IN_CHILD
-        assert_int_equal(chengi_arena_view(arena, &view), 0);
+    assert_int_equal(chengi_arena_view(arena, &view), 0);
     assert_int_equal(cheng_arena_free(arena), 0);
 }
 
@@ -661,8 +661,9 @@ TEST(no_crash_however_it_is_corrupted)
     for (int round = 0; round < 3000; round++) {
         int flips = (int)(next_random(&random) % 8) + 1;
         for (int i = 0; i < flips; i++) {
-            uint64_t at = next_random(&random) % 3 == 0 ? next_random(&random) % sizeof(struct arena_header)
-                                                        : blocks_at + next_random(&random) % (arena->size - blocks_at);
+            uint64_t at = next_random(&random) % 3 == 0
+                              ? next_random(&random) % sizeof(struct arena_header)
+                              : blocks_at + next_random(&random) % (arena->size - blocks_at);
             arena->base[at] = (unsigned char)next_random(&random);
         }
         use(arena, &random);
