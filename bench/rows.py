@@ -66,7 +66,7 @@ for shape in ("1x1", "2x2", "4x4"):
 
 row("coroutine.memory.100k", "KiB", "lower", "go gevent", "4.5", seconds=0, rounds=2,
     about="resident memory of the process for each of 100,000 that wait")
-row("coroutine.memory.1m", "KiB", "lower", "go", "4.5", seconds=0, rounds=2, about="the same, 1,000,000")
+row("coroutine.memory.1m", "KiB", "lower", "go", "4.5", seconds=0, rounds=1, about="the same, 1,000,000")
 row("coroutine.sleepers", "s", "lower", "go", "1.5", cpus=2, seconds=0, rounds=2,
     about="1,000,000 that sleep and wake spread over one second")
 

@@ -60,21 +60,28 @@ func memory(n int) {
 
 // As coroutine/cheng.c has it: n deadlines spread over one second.
 func sleepers(n int) {
-	var asleep, awake sync.WaitGroup
+	var started, asleep, awake sync.WaitGroup
+	var begin time.Time
+	release := make(chan bool)
+	started.Add(n)
 	asleep.Add(n)
 	awake.Add(n)
-	begin := time.Now().Add(5 * time.Second)
 	for i := 0; i < n; i++ {
-		at := begin.Add(time.Duration(i*7919%n) * (time.Second / time.Duration(n)))
+		shuffled := time.Duration(i * 7919 % n)
 		go func() {
+			started.Done()
+			<-release
 			asleep.Done()
-			time.Sleep(time.Until(at))
+			time.Sleep(time.Until(begin.Add(shuffled * (time.Second / time.Duration(n)))))
 			awake.Done()
 		}()
 	}
+	started.Wait()
+	begin = time.Now().Add(4 * time.Second)
+	close(release)
 	asleep.Wait()
 	if time.Now().After(begin) {
-		fail("it took too long to start them")
+		fail("it took too long to send them to sleep")
 	}
 	awake.Wait()
 	report("", time.Since(begin).Seconds())
