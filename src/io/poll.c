@@ -85,7 +85,7 @@ static struct descriptor *descriptor_of(struct worker *worker, int fd)
     struct descriptor *d = all->list[fd];
     if (d == NULL && (d = all->list[fd] = calloc(1, sizeof *d)) != NULL) {
         d->watch.ready = on_event;
-        d->poller = &worker->poller;
+        d->poller = chengi_worker_poller();
         d->fd = fd;
     }
     return d;

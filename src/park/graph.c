@@ -113,7 +113,8 @@ bool chengi_graph_closes_cycle(struct cheng_task *self, uint32_t wake)
 {
     struct edge first;
     bool cycle = false;
-    fence_seq_cst(); /* partner: the same fence of the others: one of a cycle's tasks sees all waits */
+    /* Our wait is published, and the bucket's latch, taken after, was a full barrier (join_queue): of the tasks
+     * of a cycle the last to come so far sees the waits of all. */
     if (!edge_of(self, &first) || (load_acquire(&first.owner->wake) & CHENGI_OUTCOME) != CHENGI_WAITING)
         return false; /* the usual case: the owner runs */
     chengi_latch_acquire(&deciding);

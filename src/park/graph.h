@@ -21,6 +21,15 @@ static inline bool chengi_graph_edge(enum wait_kind kind)
  * CHENGI_CANCELLED: before another walker looks. */
 bool chengi_graph_closes_cycle(struct cheng_task *self, uint32_t wake);
 
+/* The usual case, told at a glance: whom the caller would join does not wait itself. */
+static inline bool chengi_graph_may_close(const struct cheng_task *self)
+{
+    const struct cheng_task *joined = self->why.object;
+    return self->why.kind == CHENGI_WAIT_LOCK ||
+           (self->why.kind == CHENGI_WAIT_JOIN &&
+            (__atomic_load_n(&joined->wake, __ATOMIC_ACQUIRE) & CHENGI_OUTCOME) == CHENGI_WAITING);
+}
+
 /* For a lock that its caller holds already: nothing to wait for, the report is made. */
 void chengi_graph_report_self(struct cheng_task *self, const struct why *why);
 

@@ -8,39 +8,14 @@
 
 enum { FIRST_BITS = 8, MOST_BITS = 20, CROWDED = 6 };
 
-struct table {
-    unsigned bits;
-    struct bucket *buckets;
-};
-
 static struct bucket first_buckets[1 << FIRST_BITS];
-static struct table first_table = { FIRST_BITS, first_buckets };
-static struct table *table = &first_table; /* replaced with all buckets latched; old ones are never freed */
+static struct table first_table = { 64 - FIRST_BITS, first_buckets };
+struct table *chengi_lot = &first_table;
 static struct latch growing;
 
-static size_t index_of(const uint32_t *word, unsigned bits)
+static size_t size_of(const struct table *table)
 {
-    return (size_t)(((uintptr_t)word >> 2) * 0x9E3779B97F4A7C15u >> (64 - bits));
-}
-
-struct bucket *chengi_lot_lock(const uint32_t *word)
-{
-    for (;;) {
-        struct table *seen = load_acquire(&table); /* partner: the publication in grow */
-        struct bucket *bucket = &seen->buckets[index_of(word, seen->bits)];
-        chengi_latch_acquire(&bucket->latch);
-        if (likely(seen == load_relaxed(&table))) /* cannot change while we hold one of its latches */
-            return bucket;
-        chengi_latch_release(&bucket->latch);
-    }
-}
-
-struct waiter *chengi_lot_first(struct bucket *bucket, const uint32_t *word)
-{
-    struct waiter *waiter = bucket->first;
-    while (waiter != NULL && waiter->word != word)
-        waiter = waiter->chain;
-    return waiter;
+    return (size_t)1 << (64 - table->shift);
 }
 
 static struct waiter **chain_link(struct bucket *bucket, const struct waiter *first)
@@ -99,7 +74,7 @@ static void move_queues(struct bucket *from, struct table *to)
 {
     struct waiter *first = from->first, *next;
     for (; first != NULL; first = next) {
-        struct bucket *bucket = &to->buckets[index_of(first->word, to->bits)];
+        struct bucket *bucket = &to->buckets[chengi_lot_index(first->word, to)];
         next = first->chain;
         first->chain = bucket->first;
         bucket->first = first;
@@ -120,7 +95,7 @@ static struct table *table_new(unsigned bits)
         return NULL;
     }
     memset(buckets, 0, size);
-    *made = (struct table){ bits, buckets };
+    *made = (struct table){ 64 - bits, buckets };
     return made;
 }
 
@@ -129,14 +104,14 @@ void chengi_lot_grow(const struct bucket *bucket)
 {
     if (likely(load_relaxed(&bucket->words) <= CROWDED) || !chengi_latch_try(&growing))
         return;
-    struct table *old = table, *made = old->bits >= MOST_BITS ? NULL : table_new(old->bits + 2);
+    struct table *old = chengi_lot, *made = old->shift <= 64 - MOST_BITS ? NULL : table_new(66 - old->shift);
     if (made != NULL) {
-        size_t count = (size_t)1 << old->bits;
+        size_t count = size_of(old);
         for (size_t i = 0; i < count; i++)
             chengi_latch_acquire(&old->buckets[i].latch);
         for (size_t i = 0; i < count; i++)
             move_queues(&old->buckets[i], made);
-        store_release(&table, made); /* partner: chengi_lot_lock */
+        store_release(&chengi_lot, made); /* partner: chengi_lot_lock */
         for (size_t i = 0; i < count; i++)
             chengi_latch_release(&old->buckets[i].latch);
     }
@@ -148,8 +123,8 @@ void chengi_lot_wake_orphans(uint32_t owner)
 {
     struct table *seen;
     do {
-        seen = load_acquire(&table);
-        for (size_t i = 0; i < (size_t)1 << seen->bits; i++) {
+        seen = load_acquire(&chengi_lot);
+        for (size_t i = 0; i < size_of(seen); i++) {
             struct bucket *bucket = &seen->buckets[i];
             uint32_t *orphan;
             do {
@@ -162,7 +137,7 @@ void chengi_lot_wake_orphans(uint32_t owner)
                 chengi_latch_release(&bucket->latch);
             } while (orphan != NULL && chengi_unpark(orphan, UINT32_MAX) > 0);
         }
-    } while (seen != load_acquire(&table));
+    } while (seen != load_acquire(&chengi_lot));
 }
 
 void chengi_lot_after_fork(void)
@@ -173,5 +148,5 @@ void chengi_lot_after_fork(void)
         memset(first_buckets, 0, sizeof first_buckets);
         made = &first_table;
     }
-    table = made;
+    chengi_lot = made;
 }

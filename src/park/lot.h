@@ -32,15 +32,43 @@ struct bucket {
     struct waiter *first;
 };
 
-struct bucket *chengi_lot_lock(const uint32_t *word);
+struct table {
+    unsigned shift; /* 64 less the logarithm of the number of buckets */
+    struct bucket *buckets;
+};
+extern struct table *chengi_lot; /* replaced with all buckets latched; old ones are never freed */
+
+static inline size_t chengi_lot_index(const uint32_t *word, const struct table *table)
+{
+    return (size_t)(((uintptr_t)word >> 2) * 0x9E3779B97F4A7C15u >> table->shift);
+}
+
+static inline struct bucket *chengi_lot_lock(const uint32_t *word)
+{
+    for (;;) {
+        struct table *seen = load_acquire(&chengi_lot); /* partner: the publication in chengi_lot_grow */
+        struct bucket *bucket = &seen->buckets[chengi_lot_index(word, seen)];
+        chengi_latch_acquire(&bucket->latch);
+        if (likely(seen == load_relaxed(&chengi_lot))) /* cannot change while we hold one of its latches */
+            return bucket;
+        chengi_latch_release(&bucket->latch);
+    }
+}
 
 static inline void chengi_lot_unlock(struct bucket *bucket)
 {
     chengi_latch_release(&bucket->latch);
 }
 
-/* With the bucket locked. */
-struct waiter *chengi_lot_first(struct bucket *bucket, const uint32_t *word);
+/* The first who waits for the word, or NULL. With the bucket locked, as the next two. */
+static inline struct waiter *chengi_lot_first(struct bucket *bucket, const uint32_t *word)
+{
+    struct waiter *waiter = bucket->first;
+    while (waiter != NULL && waiter->word != word)
+        waiter = waiter->chain;
+    return waiter;
+}
+
 void chengi_lot_join(struct bucket *bucket, struct waiter *waiter, bool front);
 void chengi_lot_leave(struct bucket *bucket, struct waiter *waiter);
 

@@ -19,7 +19,7 @@ static uint32_t begin_wait(struct cheng_task *self, const struct why *why, int64
     store_relaxed(&self->why.object, why->object);
     store_relaxed(&self->why.site, why->site);
     store_relaxed(&self->wait_deadline_ns, deadline_ns);
-    uint32_t wake = (self->wake | 7) + 1; /* only we write it outside of a wait */
+    uint32_t wake = (load_relaxed(&self->wake) | 7) + 1; /* only we change it outside of a wait */
     if (cancellable)
         wake |= CHENGI_CANCELLABLE;
     store_release(&self->wake, wake | CHENGI_WAITING);
@@ -81,31 +81,35 @@ static bool passed(int64_t deadline_ns)
     return deadline_ns != 0 && chengi_host_now() >= deadline_ns;
 }
 
-/* Joins the word's queue. 1: joined; else how the wait ends at once. */
-static int join_queue(struct cheng_task *self, struct waiter *waiter, uint32_t value, bool front)
+/* A lock whose owner has ended: nobody will release it, and who wakes its waiters may have passed already. */
+static bool orphaned(const struct cheng_task *self, uint32_t value)
+{
+    return self->why.kind == CHENGI_WAIT_LOCK && (value & (uint32_t)CHENGI_OWNER) != 0 && !chengi_runner_alive(value);
+}
+
+/* Joins the word's queue. 1: joined; else how the wait has ended. It ends with the bucket still latched: who has
+ * latched it and sees the wait may look at the word. */
+static int join_queue(struct cheng_task *self, struct waiter *waiter, uint32_t wake, uint32_t value, bool front)
 {
     struct bucket *bucket = chengi_lot_lock(waiter->word);
     int rc = 1;
+    bool claimed = false;
     /* partner: cheng_cancel sets `cancelled`, then looks at `wake`; we wrote `wake`, now look at `cancelled` */
     chengi_host_fence_after_rmw();
-    if (load_relaxed(waiter->word) != value) /* ordered by the latch, see lot.h */
+    if (load_relaxed(waiter->word) != value || orphaned(self, value)) /* ordered by the latch, see lot.h */
         rc = 0;
-    else if ((self->wake & CHENGI_CANCELLABLE) && load_relaxed(&self->cancelled))
+    else if ((wake & CHENGI_CANCELLABLE) && load_relaxed(&self->cancelled))
         rc = -ECANCELED;
-    else
+    if (rc == 1)
         chengi_lot_join(bucket, waiter, front);
+    else
+        claimed = !resign(self, wake, CHENGI_WOKEN);
     chengi_lot_unlock(bucket);
     if (rc == 1)
         chengi_lot_grow(bucket);
-    return rc;
-}
-
-/* The wait ends before it slept. If a cancel has claimed it meanwhile, its delivery must be awaited: a
- * coroutine that is queued to run must not run on. */
-static void abandon(struct cheng_task *self, uint32_t wake)
-{
-    if (!resign(self, wake, CHENGI_WOKEN))
+    if (claimed) /* by a cancel. It will be delivered: a coroutine that is queued to run must not run on */
         sleep_until_woken(self, wake, 0);
+    return rc;
 }
 
 static void leave_queue(struct waiter *waiter, uint32_t *word)
@@ -124,19 +128,17 @@ int chengi_park(uint32_t *word, uint32_t value, int64_t deadline_ns, const struc
         return -ETIMEDOUT;
     bool cancellable = !(flags & CHENGI_PARK_UNCANCELLABLE) && self->shields == 0;
     uint32_t wake = begin_wait(self, why, deadline_ns, cancellable);
-    int rc = join_queue(self, &waiter, value, flags & CHENGI_PARK_FRONT);
+    int rc = join_queue(self, &waiter, wake, value, flags & CHENGI_PARK_FRONT);
     if (rc == 1) {
-        if (chengi_graph_edge(why->kind) && chengi_graph_closes_cycle(self, wake)) {
+        if (chengi_graph_may_close(self) && chengi_graph_closes_cycle(self, wake)) {
             leave_queue(&waiter, word);
             rc = -EDEADLK;
         } else {
             sleep_until_woken(self, wake, deadline_ns);
-            rc = error_of(self->wake);
+            rc = error_of(load_relaxed(&self->wake));
             if (rc != 0)
                 leave_queue(&waiter, word);
         }
-    } else {
-        abandon(self, wake);
     }
     end_wait(self);
     return rc;
@@ -155,7 +157,7 @@ int chengi_park_sleep(int64_t deadline_ns, const struct why *why)
     }
     sleep_until_woken(self, wake, deadline_ns);
     end_wait(self);
-    return error_of(self->wake);
+    return error_of(load_relaxed(&self->wake));
 }
 
 int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns, const struct why *why)
@@ -172,7 +174,7 @@ int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int6
     struct waiter waiter = { .word = word, .runner = self };
     store_relaxed(&self->polling, 1); /* before `wake` says WAITING: a waker reads it after its swap */
     uint32_t wake = begin_wait(self, why, deadline_ns, self->shields == 0);
-    int ready = 0, rc = join_queue(self, &waiter, value, false);
+    int ready = 0, rc = join_queue(self, &waiter, wake, value, false);
     if (rc == 1) {
         while (load_acquire(&self->wake) == wake) {
             ready = chengi_host_poll_pair(fd, events, self->wake_fd - 1, deadline_ns);
@@ -180,9 +182,7 @@ int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int6
                 ready = 0; /* somebody else was first */
         }
         leave_queue(&waiter, word);
-        rc = ready != 0 ? ready : error_of(self->wake);
-    } else {
-        abandon(self, wake);
+        rc = ready != 0 ? ready : error_of(load_relaxed(&self->wake));
     }
     store_relaxed(&self->polling, 0);
     end_wait(self);
@@ -224,7 +224,7 @@ int chengi_park_shared(uint32_t *word, uint32_t value, int64_t deadline_ns, int6
     else
         sleep_thread_shared(self, wake, word, value, until);
     end_wait(self);
-    return error_of(self->wake);
+    return error_of(load_relaxed(&self->wake));
 }
 
 void chengi_unpark_shared(uint32_t *word, unsigned n)

@@ -48,6 +48,7 @@ static int map_chunk(void)
         uint32_t slot = table.chunk_count * SLOTS_PER_CHUNK + i;
         chunk[i].self.word = slot << SLOT_SHIFT | GENERATION_STEP;
         chunk[i].ident = slot + 1;
+        chunk[i].wake = CHENGI_WOKEN; /* it does not wait */
         chunk[i].next = table.free;
         table.free = &chunk[i];
     }
@@ -149,11 +150,13 @@ void chengi_runner_retire(struct cheng_task *runner)
 
 void chengi_runner_recycle(struct cheng_task *runner)
 {
-    free(runner->report);
-    /* `wake` goes on counting, so that a late compare-and-swap on an earlier wait fails; `ident` too */
-    const size_t from = offsetof(struct cheng_task, why), to = offsetof(struct cheng_task, ident);
+    if (unlikely(runner->report != NULL)) {
+        free(runner->report);
+        runner->report = NULL;
+    }
+    /* `wake` goes on counting, so that a late compare-and-swap on an earlier wait fails */
+    const size_t from = offsetof(struct cheng_task, cancelled), to = offsetof(struct cheng_task, context);
     memset((char *)runner + from, 0, to - from);
-    runner->report = NULL;
     runner->name[0] = '\0';
     runner->ident += (uint64_t)1 << 22;
     runner->next = magazine.free;

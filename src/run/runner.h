@@ -38,8 +38,9 @@ enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
  *   ENDED    set once by the task itself, with release, after status and result are written
  *   JOINERS  somebody may wait for the end: set by joiners, before they park on the word
  *   DROPPED  the handle was given up: who sets the second of ENDED and DROPPED recycles the slot
- *   JOINED   somebody has seen the status: the failure is collected */
-enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED = 8 };
+ *   JOINED   somebody has seen the status: the failure is collected
+ *   WANTED   somebody parked for a lock that it held: it wakes them when it ends, see chengi_lot_wake_orphans */
+enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED = 8, CHENGI_WANTED = 16 };
 
 enum { CHENGI_NAME_SIZE = 32, CHENGI_INLINE_BYTES = 40 };
 
@@ -59,25 +60,20 @@ struct cheng_task {
     struct why why;
     int64_t wait_deadline_ns;
 
+    /* zero at the start of each life: from `cancelled` to `timer` */
     uint32_t cancelled; /* set by cheng_cancel with seq_cst; partner: the waiter's look after it enqueued */
     uint16_t shields;
     uint8_t kind;    /* enum cheng_kind */
     uint8_t adopted; /* a thread that is not ours */
-
     uint32_t life;
+    uint32_t polling; /* a thread sleeps in poll: wake it by wake_fd */
     int status;
-
-    /* scheduling; a coroutine's */
-    struct worker *worker; /* where it runs; NULL: a thread, which sleeps on `wake` itself */
+    struct worker *worker;   /* where a coroutine runs; NULL: a thread, which sleeps on `wake` itself */
     struct cheng_task *next; /* in a run queue, an inbox or a list of free slots */
-    void *context;           /* saved stack pointer */
     struct stack *stack;     /* NULL: has not started, may be stolen */
     struct timer timer;
-    int saved_errno;
 
-    uint32_t polling; /* a thread sleeps in poll: wake it by wake_fd */
-    uint32_t wanted;  /* somebody parked for a lock that it held: see chengi_lot_wake_orphans */
-
+    void *context; /* a coroutine's saved stack pointer */
     cheng_fn *function;
     const void *argument;
     void *result;

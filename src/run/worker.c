@@ -9,7 +9,7 @@
 #include "run/upcalls.h"
 
 /* Every POLL_PERIOD picks a busy worker looks at its inbox, its timers and its descriptors. */
-enum { POLL_PERIOD = 64, SPIN_MOST = 2000, HOT_STACKS = 64 };
+enum { POLL_PERIOD = 128, SPIN_MOST = 2000, HOT_STACKS = 64 };
 static const int64_t sentinel_period_ns = 1000000;
 
 __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
@@ -266,7 +266,8 @@ static struct cheng_task *pick(struct worker *worker)
     if (unlikely(++worker->tick % POLL_PERIOD == 0)) {
         drain_inbox(worker);
         expire_timers(worker);
-        poll_events(worker, -1);
+        if (worker->polls)
+            poll_events(worker, -1);
         if (worker->runtime->count > 1 && (task = fresh_pop(&worker->runtime->injected)) != NULL)
             return task;
     }

@@ -70,6 +70,7 @@ struct worker {
     struct cheng_task *suspect; /* another's newest, as seen last */
     struct wheel wheel;
     struct host_poller poller;
+    bool polls; /* descriptors were added to the poller: a busy worker must look */
     struct descriptors *descriptors; /* what its coroutines wait for that is not ours: the layer io's */
     struct host_event events[CHENGI_EVENTS]; /* here, not on the coroutine's stack: one page must do */
 
@@ -114,6 +115,7 @@ int chengi_worker_run(struct cheng_task *task);
 /* The poller of the calling coroutine's worker. */
 static inline struct host_poller *chengi_worker_poller(void)
 {
+    chengi_worker->polls = true;
     return &chengi_worker->poller;
 }
 

@@ -78,16 +78,17 @@ static int attempt(cheng_lock *lock, uint32_t me, bool woken, uint32_t *seen)
     }
 }
 
-/* The owner may end without releasing, which wakes nobody: it must know that its locks are wanted. */
+/* The owner may end without releasing, which wakes nobody: it must know that its locks are wanted. Both change
+ * `life`: either its end sees the bit, or we see that it has ended. False: look at the lock again. */
 static bool owner_told(uint32_t word)
 {
     struct cheng_task *owner = chengi_runner_of(word);
     if (owner == NULL)
         return (word & (uint32_t)CHENGI_OWNER) == 0;
-    if (!load_relaxed(&owner->wanted))
-        store_relaxed(&owner->wanted, 1);
-    fence_seq_cst(); /* partner: the fence in task's end, between retiring and looking at `wanted` */
-    return chengi_runner_alive(word);
+    uint32_t life = load_acquire(&owner->life);
+    if (!(life & CHENGI_WANTED)) /* if the slot is another's by now: it will look through the lot for nothing */
+        life = __atomic_fetch_or(&owner->life, CHENGI_WANTED, __ATOMIC_ACQ_REL);
+    return !(life & CHENGI_ENDED) && chengi_runner_alive(word);
 }
 
 static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
