@@ -155,6 +155,9 @@ void chengi_runner_recycle(struct cheng_task *runner)
         runner->report = NULL;
     }
     /* `wake` goes on counting, so that a late compare-and-swap on an earlier wait fails */
+    store_relaxed(&runner->life, 0);
+    store_relaxed(&runner->polling, 0);
+    store_relaxed(&runner->worker, NULL);
     const size_t from = offsetof(struct cheng_task, cancelled), to = offsetof(struct cheng_task, context);
     memset((char *)runner + from, 0, to - from);
     runner->name[0] = '\0';
@@ -197,7 +200,7 @@ struct cheng_task *chengi_runner_adopt(void)
     if (runner == NULL)
         abort();
     runner->thread_id = chengi_host_thread_id();
-    runner->life = CHENGI_DROPPED; /* nobody has a handle: the slot is recycled when the thread ends */
+    store_relaxed(&runner->life, CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
     chengi_runner_enter_thread(runner);
     return runner;
 }

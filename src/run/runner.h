@@ -60,15 +60,16 @@ struct cheng_task {
     struct why why;
     int64_t wait_deadline_ns;
 
-    /* zero at the start of each life: from `cancelled` to `timer` */
+    /* Zero at the start of each life, down to `timer`. Whoever comes late for an earlier life of the slot may look
+     * at the first three, so they are written with atomic stores. */
+    uint32_t life;
+    uint32_t polling;      /* a thread sleeps in poll: wake it by wake_fd */
+    struct worker *worker; /* where a coroutine runs; NULL: a thread, which sleeps on `wake` itself */
     uint32_t cancelled; /* set by cheng_cancel with seq_cst; partner: the waiter's look after it enqueued */
     uint16_t shields;
     uint8_t kind;    /* enum cheng_kind */
     uint8_t adopted; /* a thread that is not ours */
-    uint32_t life;
-    uint32_t polling; /* a thread sleeps in poll: wake it by wake_fd */
     int status;
-    struct worker *worker;   /* where a coroutine runs; NULL: a thread, which sleeps on `wake` itself */
     struct cheng_task *next; /* in a run queue, an inbox or a list of free slots */
     struct stack *stack;     /* NULL: has not started, may be stolen */
     struct timer timer;

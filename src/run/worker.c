@@ -365,7 +365,7 @@ static bool board(struct worker *worker, struct cheng_task *task)
         if (unlikely(stack == NULL))
             return false;
         task->stack = stack;
-        task->worker = worker;
+        store_relaxed(&task->worker, worker);
         task->context = stack->context;
     }
     worker->stack = task->stack;
@@ -431,7 +431,7 @@ static void stack_main(void *argument, void *value)
         task = pick(worker);
         if (task->stack == NULL && task->stack_size == CHENGI_STACK_DEFAULT && stack->size == CHENGI_STACK_DEFAULT) {
             task->stack = stack; /* begin it right here */
-            task->worker = worker;
+            store_relaxed(&task->worker, worker);
             chengi_runner_become(task);
             continue;
         }

@@ -166,7 +166,7 @@ int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, cons
     int rc = make(&task, kind, function, arg, arg_size, options == NULL ? &no_options : options);
     if (rc < 0)
         return rc;
-    task->life = out == NULL ? CHENGI_DROPPED : 0;
+    store_relaxed(&task->life, out == NULL ? CHENGI_DROPPED : 0);
     rc = kind == CHENG_COROUTINE ? chengi_worker_start(task)
                                  : chengi_host_start(thread_main, task, task->stack_size);
     if (rc < 0) {
