@@ -118,12 +118,17 @@ void chengi_worker_ready(struct cheng_task *task)
         run_queue_push(worker, task);
         return;
     }
+    bool ends = worker->runtime->count == 1; /* cheng_run's: gone as soon as the task has run, but for a visitor */
+    if (ends)
+        __atomic_add_fetch(&worker->visitors, 1, __ATOMIC_RELAXED); /* seen by who takes the task: the push orders */
     struct cheng_task *head = load_relaxed(&worker->inbox);
     do
         task->next = head;
     while (!__atomic_compare_exchange_n(&worker->inbox, &head, task, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     fence_seq_cst(); /* partner: the fence in sleep_in_poller */
     wake_if_sleeping(worker);
+    if (ends)
+        __atomic_sub_fetch(&worker->visitors, 1, __ATOMIC_RELEASE); /* partner: chengi_worker_run; our last touch */
 }
 
 static void submit(struct worker *worker, struct cheng_task *task)
@@ -503,6 +508,8 @@ int chengi_worker_run(struct cheng_task *task)
         worker_enter(worker);
         submit(worker, task);
         switch_away(worker, worker->root); /* returns when no task is left */
+        while (load_acquire(&worker->visitors) != 0) /* bounded: they have a system call before them at the most */
+            chengi_host_yield();
         chengi_worker = NULL;
         while (worker->hot != NULL) {
             struct stack *stack = worker->hot;

@@ -78,6 +78,7 @@ struct worker {
     _Alignas(CHENGI_CACHE_LINE) struct cheng_task *inbox;
     struct cheng_task *newest;
     uint32_t sleeping;
+    uint32_t visitors; /* inside chengi_worker_ready, of a runtime that ends: it must wait for them */
     struct fresh fresh;
 };
 
