@@ -1,8 +1,10 @@
 #include "run/stack.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "base/compiler.h"
+#include "base/list.h"
 #include "host/host.h"
 #include "host/latch.h"
 #include "host/switch.h"
@@ -17,87 +19,133 @@
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
 
-enum { REGION = 64 << 20, CLASSES = 31 };
+enum { STACKS = 256, WORD_BITS = 64, REGION_SIZE = STACKS * CHENGI_STACK_DEFAULT };
+
+/* 256 stacks of the default size. Its books lie outside, so that all its pages can go. */
+struct region {
+    struct link link; /* among those with free stacks */
+    char *base;
+    unsigned free_count;
+    uint64_t free[STACKS / WORD_BITS], guarded[STACKS / WORD_BITS];
+};
 
 static struct {
     struct latch latch;
-    struct stack *free[CLASSES]; /* by the logarithm of the size */
-    char *region;                /* where the next default stacks are cut */
-    size_t left;
+    struct link available; /* regions with free stacks; the one that was used last comes first */
 } pool;
 
-static unsigned class_of(size_t size)
+static struct region *region_new(void)
 {
-    return 63u - (unsigned)__builtin_clzll(size);
-}
-
-static struct stack *place(char *low, size_t size)
-{
-    struct stack *stack = (struct stack *)(void *)(low + size - ((sizeof *stack + 63) & ~(size_t)63));
-    stack->low = low;
-    stack->size = size;
-    stack->next = NULL;
-    stack->valgrind = VALGRIND_STACK_REGISTER(low, (char *)stack);
-    return stack;
-}
-
-/* An address range for one stack; the caller holds the latch. */
-static char *cut(size_t size)
-{
-    if (size > CHENGI_STACK_DEFAULT)
-        return chengi_host_map(size);
-    if (pool.left < size) {
-        char *region = chengi_host_map(REGION);
-        if (region == NULL)
-            return NULL;
-        pool.region = region;
-        pool.left = REGION; /* what is left of the former one is address space only */
+    struct region *region = malloc(sizeof *region);
+    char *base = region == NULL ? NULL : chengi_host_map(REGION_SIZE);
+    if (base == NULL) {
+        free(region);
+        return NULL;
     }
-    pool.left -= size;
-    return pool.region + pool.left;
+    *region = (struct region){ .base = base, .free_count = STACKS };
+    for (int i = 0; i < STACKS / WORD_BITS; i++)
+        region->free[i] = ~UINT64_C(0);
+    return region;
+}
+
+/* With the pool latched: a free stack's number. */
+static unsigned take_number(struct region *region)
+{
+    unsigned word = 0;
+    while (region->free[word] == 0)
+        word++;
+    unsigned bit = (unsigned)__builtin_ctzll(region->free[word]);
+    region->free[word] &= region->free[word] - 1;
+    if (--region->free_count == 0)
+        chengi_list_remove(&region->link);
+    return word * WORD_BITS + bit;
+}
+
+/* A slice of a region, its guard in place; NULL: no memory, or no more guards. */
+static char *take_slice(struct region **out)
+{
+    chengi_latch_acquire(&pool.latch);
+    if (pool.available.next == NULL)
+        chengi_list_init(&pool.available);
+    if (chengi_list_empty(&pool.available)) {
+        struct region *made = region_new();
+        if (made != NULL)
+            chengi_list_push_front(&pool.available, &made->link);
+    }
+    if (chengi_list_empty(&pool.available)) {
+        chengi_latch_release(&pool.latch);
+        return NULL;
+    }
+    struct region *region = CHENGI_CONTAINER(pool.available.next, struct region, link);
+    unsigned number = take_number(region);
+    uint64_t bit = UINT64_C(1) << number % WORD_BITS, *guarded = &region->guarded[number / WORD_BITS];
+    char *low = region->base + (size_t)number * CHENGI_STACK_DEFAULT;
+    bool guard = !(*guarded & bit);
+    *guarded |= bit; /* if it fails, the slice is lost: too many mappings is no state to be frugal in */
+    chengi_latch_release(&pool.latch);
+    if (guard && chengi_host_guard(low, chengi_host_page_size()) < 0)
+        return NULL;
+    *out = region;
+    return low;
+}
+
+static char *map_alone(size_t size)
+{
+    char *low = chengi_host_map(size);
+    if (low != NULL && chengi_host_guard(low, chengi_host_page_size()) < 0) {
+        chengi_host_unmap(low, size);
+        return NULL;
+    }
+    return low;
 }
 
 struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *value))
 {
     size_t page = chengi_host_page_size();
-    unsigned class = class_of(size < CHENGI_STACK_LEAST ? CHENGI_STACK_LEAST : size * 2 - 1);
-    chengi_latch_acquire(&pool.latch);
-    struct stack *stack = pool.free[class];
-    char *low = NULL;
-    if (stack != NULL)
-        pool.free[class] = stack->next;
-    else
-        low = cut((size_t)1 << class);
-    chengi_latch_release(&pool.latch);
-    if (stack == NULL) {
-        if (low == NULL || chengi_host_guard(low, page) < 0)
-            return NULL; /* the range is lost: too many mappings is no state to be frugal in */
-        stack = place(low, (size_t)1 << class);
-    }
-    chengi_sanitize_stack_made(&stack->sanitize, stack->low + page, stack->size - page);
+    struct region *region = NULL;
+    size = (size + page - 1) & ~(page - 1);
+    char *low = size == CHENGI_STACK_DEFAULT ? take_slice(&region) : map_alone(size);
+    if (low == NULL)
+        return NULL;
+    struct stack *stack = (struct stack *)(void *)(low + size - ((sizeof *stack + 63) & ~(size_t)63));
+    stack->low = low;
+    stack->size = size;
+    stack->region = region;
+    stack->next = NULL;
+    stack->valgrind = VALGRIND_STACK_REGISTER(low, (char *)stack);
+    chengi_sanitize_stack_made(&stack->sanitize, low + page, size - page);
     stack->context = chengi_switch_prepare(stack, entry, stack);
     return stack;
 }
 
 void chengi_stack_free(struct stack *stack)
 {
-    size_t page = chengi_host_page_size();
-    /* the page of the control block stays: it links the pool */
-    char *end = (char *)((uintptr_t)stack & ~(uintptr_t)(page - 1));
+    struct region *region = stack->region;
     chengi_sanitize_stack_gone(&stack->sanitize);
-    if (end > stack->low + page)
-        chengi_host_discard(stack->low + page, (size_t)(end - stack->low) - page);
-    unsigned class = class_of(stack->size);
+    VALGRIND_STACK_DEREGISTER(stack->valgrind);
+    if (region == NULL) {
+        chengi_host_unmap(stack->low, stack->size);
+        return;
+    }
+    unsigned number = (unsigned)((size_t)(stack->low - region->base) / CHENGI_STACK_DEFAULT);
     chengi_latch_acquire(&pool.latch);
-    stack->next = pool.free[class];
-    pool.free[class] = stack;
+    region->free[number / WORD_BITS] |= UINT64_C(1) << number % WORD_BITS;
+    if (region->free_count++ == 0)
+        chengi_list_push_front(&pool.available, &region->link);
+    bool all = region->free_count == STACKS;
+    if (all)
+        chengi_list_remove(&region->link); /* nobody takes from it meanwhile */
     chengi_latch_release(&pool.latch);
+    if (all) {
+        chengi_host_discard(region->base, REGION_SIZE); /* guards stay */
+        chengi_latch_acquire(&pool.latch);
+        chengi_list_insert(&region->link, &pool.available); /* last: others are warm */
+        chengi_latch_release(&pool.latch);
+    }
 }
 
 void chengi_stack_after_fork(void)
 {
-    pool.latch = (struct latch){0};
-    for (int i = 0; i < CLASSES; i++)
-        pool.free[i] = NULL;
-    pool.left = 0;
+    pool.latch = (struct latch){ 0 };
+    chengi_list_init(&pool.available);
 }

@@ -4,8 +4,9 @@
  *   | guard page |  . . . untouched . . .  |  in use  | struct stack |
  *
  * The control block lies at the high end, in the page that a coroutine touches first, so that a parked one costs
- * a single page. Stacks of the default size are kept hot by their worker, a few, and cold by a pool, which gives
- * their pages back to the system. Sizes are powers of two. */
+ * a single page. Stacks of the default size are cut from regions of 256. Their worker keeps a few of them hot; the
+ * others go back to their region, which gives its pages to the system once all 256 are free: a system call for each
+ * stack would cost more than running a short coroutine. Other sizes are mapped and unmapped one by one. */
 #ifndef CHENG_RUN_STACK_H
 #define CHENG_RUN_STACK_H
 
@@ -15,11 +16,14 @@
 
 enum { CHENGI_STACK_DEFAULT = 256 << 10, CHENGI_STACK_LEAST = 16 << 10, CHENGI_STACK_MOST = 1 << 30 };
 
+struct region;
+
 struct stack {
     void *context;      /* where it waits for its next coroutine */
     struct stack *next; /* in a list of free stacks */
     char *low;
     size_t size;
+    struct region *region; /* NULL: a mapping of its own */
     struct sanitize sanitize;
     unsigned valgrind;
 };
@@ -28,10 +32,10 @@ struct stack {
  * another guard. Thread-safe. */
 struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *value));
 
-/* Gives it to the pool; its pages go back to the system. Not while running on it. Thread-safe. */
+/* Not while running on it. Thread-safe. */
 void chengi_stack_free(struct stack *stack);
 
-/* In a fork's child: the pool may be torn, forget it. */
+/* In a fork's child: the regions' books may be torn, begin new ones. */
 void chengi_stack_after_fork(void);
 
 #endif
