@@ -1,0 +1,150 @@
+#include "fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "client.h"
+
+enum { OUTCOMES = 64, THREAD_STACK = 256 << 10 };
+
+/* What the workers share. */
+struct shared {
+    const struct job *job;
+    struct client *client;
+    cheng_queue *numbers;  /* of the pages that nobody has begun; closed from the start */
+    cheng_queue *outcomes; /* to the main task */
+};
+
+/* A page that is on its way. */
+struct arrival {
+    struct page page;
+    struct stored file;
+    const struct store *store;
+    uint64_t bytes;
+    int error;
+};
+
+/* In the client's driver, while the worker waits. */
+static int receive(void *context, const struct transfer *transfer, const char *data, size_t size)
+{
+    struct arrival *a = (struct arrival *)context;
+    a->bytes += size;
+    if (transfer->is_text)
+        page_feed(&a->page, data, size);
+    return a->error = store_write(a->store, &a->file, data, size);
+}
+
+static bool is_url(const char *url)
+{
+    const char *host = strncasecmp(url, "http://", 7) == 0    ? url + 7
+                       : strncasecmp(url, "https://", 8) == 0 ? url + 8
+                                                              : NULL;
+    return host != NULL && strcspn(host, "/?#") > 0;
+}
+
+static void fetch_page(const struct shared *shared, size_t number, struct outcome *outcome)
+{
+    const struct store *store = shared->job->store;
+    struct arrival a = { .store = store, .file = store_page((unsigned)number) };
+    struct transfer t = { .url = outcome->url, .receive = receive, .context = &a };
+    if (!is_url(outcome->url)) {
+        snprintf(outcome->error, sizeof outcome->error, "not a URL of http or https");
+        return;
+    }
+    client_fetch(shared->client, &t);
+    if (a.error == 0 && t.error[0] == '\0')
+        a.error = store_keep(store, &a.file, outcome->url);
+    if (a.error != 0)
+        snprintf(outcome->error, sizeof outcome->error, "cannot be stored: %s", strerror(-a.error));
+    else
+        memcpy(outcome->error, t.error, sizeof outcome->error);
+    store_drop(store, &a.file); /* what was not kept */
+    outcome->bytes = a.bytes;
+    outcome->words = a.page.words;
+    outcome->links = a.page.links;
+    outcome->seconds = t.seconds;
+    memcpy(outcome->title, a.page.title, sizeof outcome->title);
+}
+
+/* Thread or coroutine: nothing here can tell. */
+static int work(const void *arg, void *result)
+{
+    const struct shared *shared = *(const struct shared *const *)arg;
+    size_t number;
+    int rc = 0;
+    (void)result;
+    while (rc == 0 && cheng_queue_get(shared->numbers, &number) == 0) {
+        struct outcome outcome = { .url = shared->job->urls[number] };
+        fetch_page(shared, number, &outcome);
+        rc = cheng_queue_put(shared->outcomes, &outcome);
+    }
+    return rc;
+}
+
+/* Starts as many workers as the system gives; one is enough to go on. */
+static size_t start_workers(const struct shared *shared, cheng_task **workers)
+{
+    const struct job *job = shared->job;
+    cheng_task_options options = { .stack_size = job->kind == CHENG_THREAD ? THREAD_STACK : 0 };
+    size_t n;
+    for (n = 0; n < job->workers; n++) {
+        int rc = cheng_start(&workers[n], job->kind, work, &shared, sizeof(struct shared *), &options);
+        if (rc < 0) {
+            report_trouble(job->report, "only %zu of %u workers could be started: %s", n, job->workers,
+                           cheng_strerror(rc));
+            break;
+        }
+    }
+    return n;
+}
+
+static int run_workers(const struct shared *shared)
+{
+    const struct job *job = shared->job;
+    struct outcome outcome;
+    cheng_task **workers = calloc(job->workers, sizeof(cheng_task *));
+    size_t n = workers == NULL ? 0 : start_workers(shared, workers);
+    int rc = n == 0 ? -ENOMEM : 0;
+    for (size_t done = 0; rc == 0 && done < job->count; done++) {
+        rc = cheng_queue_get(shared->outcomes, &outcome);
+        if (rc == 0)
+            report_page(job->report, &outcome);
+    }
+    while (n > 0) {
+        cheng_join(workers[--n], NULL);
+        cheng_task_free(workers[n]);
+    }
+    free(workers);
+    return rc;
+}
+
+static int fill(cheng_queue *numbers, size_t count)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = cheng_queue_put(numbers, &i); /* has room for all */
+    cheng_queue_close(numbers);
+    return rc;
+}
+
+int fetch_all(const struct job *job)
+{
+    struct shared shared = { .job = job };
+    int rc =
+        cheng_queue_new(&shared.numbers, sizeof(size_t), &(cheng_queue_options){ .capacity = job->count });
+    if (rc == 0)
+        rc = cheng_queue_new(&shared.outcomes, sizeof(struct outcome),
+                             &(cheng_queue_options){ .capacity = OUTCOMES });
+    if (rc == 0)
+        rc = client_new(&shared.client, job->in_flight);
+    if (rc == 0)
+        rc = fill(shared.numbers, job->count);
+    if (rc == 0)
+        rc = run_workers(&shared);
+    client_free(shared.client);
+    cheng_queue_free(shared.outcomes);
+    cheng_queue_free(shared.numbers);
+    return rc;
+}
