@@ -69,6 +69,28 @@ static inline struct waiter *chengi_lot_first(struct bucket *bucket, const uint3
     return waiter;
 }
 
+/* Takes the first off; `*more`: others wait for the same word. */
+static inline struct waiter *chengi_lot_take(struct bucket *bucket, const uint32_t *word, bool *more)
+{
+    struct waiter **link = &bucket->first, *waiter;
+    while ((waiter = *link) != NULL && waiter->word != word)
+        link = &waiter->chain;
+    *more = waiter != NULL && waiter->next != waiter;
+    if (waiter == NULL)
+        return NULL;
+    if (*more) {
+        waiter->next->chain = waiter->chain;
+        *link = waiter->next;
+        waiter->next->prev = waiter->prev;
+        waiter->prev->next = waiter->next;
+    } else {
+        *link = waiter->chain;
+        bucket->words--;
+    }
+    waiter->word = NULL;
+    return waiter;
+}
+
 void chengi_lot_join(struct bucket *bucket, struct waiter *waiter, bool front);
 void chengi_lot_leave(struct bucket *bucket, struct waiter *waiter);
 

@@ -278,11 +278,9 @@ unsigned chengi_unpark(uint32_t *word, unsigned n)
     do {
         struct bucket *bucket = chengi_lot_lock(word);
         struct waiter *first;
-        for (batch = 0; batch < BATCH && woken + batch < n && (first = chengi_lot_first(bucket, word)) != NULL;) {
-            struct cheng_task *runner = first->runner;
-            chengi_lot_leave(bucket, first);
-            batch += chengi_wake_claim(runner, CHENGI_WOKEN, &wakees[batch]);
-        }
+        bool more;
+        for (batch = 0; batch < BATCH && woken + batch < n && (first = chengi_lot_take(bucket, word, &more)) != NULL;)
+            batch += chengi_wake_claim(first->runner, CHENGI_WOKEN, &wakees[batch]);
         chengi_lot_unlock(bucket);
         for (unsigned i = 0; i < batch; i++) /* system calls with nothing latched */
             chengi_wake_deliver(&wakees[i]);
@@ -295,14 +293,11 @@ unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context)
 {
     struct wakee wakee;
     struct waiter *first;
-    bool woken = false;
+    bool woken = false, more;
     struct bucket *bucket = chengi_lot_lock(word);
-    while (!woken && (first = chengi_lot_first(bucket, word)) != NULL) {
-        struct cheng_task *runner = first->runner;
-        chengi_lot_leave(bucket, first);
-        woken = chengi_wake_claim(runner, CHENGI_WOKEN, &wakee);
-    }
-    decide(context, woken, chengi_lot_first(bucket, word) != NULL);
+    while (!woken && (first = chengi_lot_take(bucket, word, &more)) != NULL)
+        woken = chengi_wake_claim(first->runner, CHENGI_WOKEN, &wakee);
+    decide(context, woken, more);
     chengi_lot_unlock(bucket);
     if (woken)
         chengi_wake_deliver(&wakee);

@@ -62,35 +62,18 @@ static inline uint64_t ticket_of(uint64_t word)
     return word >> TICKET_SHIFT;
 }
 
-struct rewake {
-    struct ring_end *end;
-    bool more;
-};
-
-static void keep_flag(void *context, bool woken, bool more)
+/* With the bucket locked: nobody can park meanwhile. */
+static void clear_flag(void *context, bool woken, bool more)
 {
-    struct rewake *rewake = context;
-    (void)woken;
-    rewake->more = more;
-    if (more)
-        __atomic_fetch_or(&rewake->end->word, WAITERS, __ATOMIC_SEQ_CST);
+    struct ring_end *end = context;
+    (void)more;
+    if (!woken)
+        __atomic_fetch_and(&end->word, ~(uint64_t)WAITERS, __ATOMIC_RELEASE);
 }
 
-/* After a put whose ticket took the flag off: wakes one getter, and one more for each item that came while the
- * flag was off. Works for both ends: `other` is the one that those who wait here consume. */
-static CHENGI_NOINLINE void wake_waiters(struct ring *ring, struct ring_end *end)
+static inline void wake_waiter(struct ring_end *end)
 {
-    struct rewake rewake = { end, false };
-    for (uint64_t woken = 1;; woken++) {
-        chengi_unpark_one(low_half(end), keep_flag, &rewake);
-        if (!rewake.more)
-            return;
-        /* after the flag: a put that missed it is in this count */
-        uint64_t items = ticket_of(load_acquire(&ring->tail.word)) - ticket_of(load_acquire(&ring->head.word));
-        uint64_t available = end == &ring->tail ? items : ring->capacity - items;
-        if ((int64_t)available <= (int64_t)woken)
-            return;
-    }
+    chengi_unpark_one(low_half(end), clear_flag, end);
 }
 
 /* Full (empty) at the moment? Else somebody is between taking a ticket and finishing with its slot. */
@@ -152,11 +135,11 @@ int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline
         if (ahead == 0 && ring->capacity <= ring->mask) /* the ring has more slots than it may hold items */
             full = ticket - ticket_of(load_acquire(&ring->head.word)) >= ring->capacity;
         if (likely(ahead == 0 && !full)) {
-            if (likely(cas_seq_cst(&ring->tail.word, &tail, (ticket + 1) << TICKET_SHIFT))) {
+            if (likely(cas_seq_cst(&ring->tail.word, &tail, (ticket + 1) << TICKET_SHIFT | (tail & WAITERS)))) {
                 copy((char *)slot + SLOT_HEADER, item, ring->item_size);
                 store_release(slot, (uint32_t)ticket + 1); /* partner: get's first load */
                 if (unlikely(tail & WAITERS))
-                    wake_waiters(ring, &ring->tail);
+                    wake_waiter(&ring->tail);
                 return 0;
             }
             continue;
@@ -181,12 +164,12 @@ int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline)
         uint32_t *slot = slot_at(ring, ticket);
         int32_t ahead = (int32_t)(load_acquire(slot) - (uint32_t)ticket - 1); /* partner: put's last store */
         if (likely(ahead == 0)) {
-            uint64_t next = (ticket + 1) << TICKET_SHIFT | (head & CLOSED);
+            uint64_t next = (ticket + 1) << TICKET_SHIFT | (head & (CLOSED | WAITERS));
             if (likely(cas_seq_cst(&ring->head.word, &head, next))) {
                 copy(item, (char *)slot + SLOT_HEADER, ring->item_size);
                 store_release(slot, (uint32_t)ticket + ring->mask + 1); /* partner: put's first load */
                 if (unlikely(head & WAITERS))
-                    wake_waiters(ring, &ring->head);
+                    wake_waiter(&ring->head);
                 return 0;
             }
             continue;

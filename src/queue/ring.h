@@ -11,19 +11,20 @@
  *   CLOSED       no more puts
  *   WAITERS      in tail: getters may be parked on its low half; in head: putters on its
  *
- * Putting is one read-modify-write, on tail: the same that takes the ticket sees the flag, and clears it. So no
- * barrier is needed between publishing an item and looking for waiters:
+ * Putting is one read-modify-write, on tail: the same that takes the ticket sees the flag. So no barrier is needed
+ * between publishing an item and looking for waiters:
  *
  *   getter                                        putter
  *   slot not published
- *   tail's ticket == head's: really empty         tail: ticket + 1, WAITERS cleared
+ *   tail's ticket == head's: really empty         tail: ticket + 1, WAITERS stays
  *   tail: sets WAITERS, if the ticket still is    publishes the item
  *   parks while tail is unchanged                 had WAITERS: unparks one
  *
  * The two changes of tail are ordered: either the putter sees the flag, or the getter sees the ticket. A getter
- * that sees the ticket but no item yet waits for the putter, which is between two instructions. Who unparks one
- * while more are parked sets the flag again, with the bucket locked, and then looks whether further items came
- * in between: those puts saw no flag. Head and putters are the mirror image. */
+ * that sees the ticket but no item yet waits for the putter, which is between two instructions. The flag is cleared
+ * by a putter that finds nobody parked, with the bucket locked, where nobody can come. Rejected: clearing it in the
+ * putter's read-modify-write; each parking would have to set it again, and puts that come before the wake-up would
+ * have to be found and made good. Head and putters are the mirror image. */
 #ifndef CHENG_QUEUE_RING_H
 #define CHENG_QUEUE_RING_H
 

@@ -118,7 +118,7 @@ void chengi_worker_ready(struct cheng_task *task)
         run_queue_push(worker, task);
         return;
     }
-    bool ends = worker->runtime->count == 1; /* cheng_run's: gone as soon as the task has run, but for a visitor */
+    bool ends = worker->alone; /* cheng_run's: gone as soon as the task has run, but for a visitor */
     if (ends)
         __atomic_add_fetch(&worker->visitors, 1, __ATOMIC_RELAXED); /* seen by who takes the task: the push orders */
     struct cheng_task *head = load_relaxed(&worker->inbox);
@@ -134,7 +134,7 @@ void chengi_worker_ready(struct cheng_task *task)
 static void submit(struct worker *worker, struct cheng_task *task)
 {
     struct runtime *runtime = worker->runtime;
-    if (runtime->count == 1) { /* nobody could steal it */
+    if (worker->alone) { /* nobody could steal it */
         worker->live++;
         run_queue_push(worker, task);
         return;
@@ -273,11 +273,11 @@ static struct cheng_task *pick(struct worker *worker)
         expire_timers(worker);
         if (worker->polls)
             poll_events(worker, -1);
-        if (worker->runtime->count > 1 && (task = fresh_pop(&worker->runtime->injected)) != NULL)
+        if (!worker->alone && (task = fresh_pop(&worker->runtime->injected)) != NULL)
             return task;
     }
     for (;;) {
-        if (worker->runtime->count == 1) {
+        if (worker->alone) {
             if (likely((task = run_queue_pop(worker)) != NULL))
                 return task;
             if (worker->live == 0)
@@ -294,7 +294,7 @@ static struct cheng_task *pick(struct worker *worker)
         worker->tick++;
         if (drain_inbox(worker) || expire_timers(worker))
             continue;
-        if (worker->runtime->count > 1) {
+        if (!worker->alone) {
             if ((task = steal(worker, true)) != NULL)
                 return task;
             if (spin_for_work(worker))
@@ -381,7 +381,7 @@ static bool board(struct worker *worker, struct cheng_task *task)
 /* A task that finds no stack waits among the fresh ones until somebody ends and leaves one. */
 static void wait_for_stack(struct worker *worker, struct cheng_task *task)
 {
-    if (worker->runtime->count == 1)
+    if (worker->alone)
         run_queue_push(worker, task);
     else
         fresh_push(&worker->fresh, task);
@@ -392,7 +392,7 @@ static void switch_away(struct worker *worker, struct cheng_task *self)
 {
     struct departure departure = { 0 };
     struct stack *stack = worker->stack;
-    int saved_errno = errno;
+    int saved_errno = *worker->error;
     struct cheng_task *next = pick(worker);
     while (unlikely(!board(worker, next))) {
         wait_for_stack(worker, next);
@@ -404,7 +404,7 @@ static void switch_away(struct worker *worker, struct cheng_task *self)
         arrive(worker, &departure);
     }
     worker->stack = stack;
-    errno = saved_errno;
+    *worker->error = saved_errno;
 }
 
 void chengi_worker_block(void)
@@ -460,6 +460,7 @@ static int worker_open(struct worker *worker, struct runtime *runtime, unsigned 
 {
     memset(worker, 0, sizeof *worker);
     worker->runtime = runtime;
+    worker->alone = runtime->count == 1;
     worker->index = index;
     worker->spin = chengi_host_spin_limit();
     chengi_wheel_init(&worker->wheel, chengi_host_now());
@@ -469,6 +470,7 @@ static int worker_open(struct worker *worker, struct runtime *runtime, unsigned 
 static void worker_enter(struct worker *worker)
 {
     worker->root = chengi_runner_self();
+    worker->error = &errno;
     worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
     chengi_sanitize_thread(&worker->sanitize);
     chengi_worker = worker;

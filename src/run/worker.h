@@ -62,8 +62,10 @@ struct worker {
     struct stack *retired;   /* to be freed once nobody runs on it */
     struct cheng_task *root; /* the thread itself */
     struct sanitize sanitize;
+    int *error;        /* the thread's errno */
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
     struct runtime *runtime;
+    bool alone; /* its runtime has no other worker */
     unsigned index;
     unsigned spin; /* rounds of looking around before it sleeps: grows when that helped */
     unsigned live; /* tasks of a runtime that ends: cheng_run */
