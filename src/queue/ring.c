@@ -13,12 +13,12 @@ enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 
 
 int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity)
 {
+    if (capacity > UINT32_MAX >> 2)
+        return -ENOMEM;
     size_t size = LEAST_SIZE; /* with one slot, "holds put n" and "free for put n + 1" would look alike */
     while (size < capacity)
         size *= 2;
     size_t stride = (SLOT_HEADER + item_size + 7) & ~(size_t)7;
-    if (size > (UINT32_MAX >> 1) || size > SIZE_MAX / stride / 2)
-        return -ENOMEM;
     unsigned char *slots = malloc(size * stride);
     if (slots == NULL)
         return -ENOMEM;

@@ -19,6 +19,9 @@
 #include "sync/lock.h"
 #include "sync/place.h"
 
+#undef cheng_condition_wait
+#undef cheng_condition_wait_until
+
 enum { WAITERS = 1, NOTIFY = 2 };
 
 _Static_assert(sizeof(cheng_condition) == 8, "8 bytes, private or shared");
@@ -43,6 +46,16 @@ int chengi_condition_wait_until_at(cheng_condition *condition, cheng_lock *lock,
         rc = chengi_place_wait(&place, &condition->word, word, deadline.at_ns, &why, 0);
     int again = chengi_lock_acquire_again(lock, site);
     return again < 0 ? again : rc;
+}
+
+int cheng_condition_wait_until(cheng_condition *condition, cheng_lock *lock, cheng_deadline deadline)
+{
+    return chengi_condition_wait_until_at(condition, lock, deadline, NULL);
+}
+
+int cheng_condition_wait(cheng_condition *condition, cheng_lock *lock)
+{
+    return chengi_condition_wait_until_at(condition, lock, CHENG_FOREVER, NULL);
 }
 
 void cheng_condition_notify(cheng_condition *condition, unsigned n)
