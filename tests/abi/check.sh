@@ -27,7 +27,9 @@ complain "exported, but not named cheng_* or chengi_*" <"$scratch/foreign"
 for inline in -UCHENG_NO_INLINE -DCHENG_NO_INLINE; do
     echo '#include <cheng.h>' >"$scratch/all.c"
     "$lister" "$inline" -I"$include" -fsyntax-only -aux-info "$scratch/list" "$scratch/all.c"
-    sed -n 's|^/\* [^*]*/include/cheng[^*]*\*/ extern [^(]*[ *(]*[ *(]\(chengi\{0,1\}_[a-z0-9_]*\) (.*|\1|p' "$scratch/list" |
+    # a function that returns a pointer to a function type is listed as "extern type (*name (...))"
+    sed -n -e 's|^/\* [^*]*/include/cheng[^*]*\*/ extern [^(]*[ *]\(chengi\{0,1\}_[a-z0-9_]*\) (.*|\1|p' \
+        -e 's|^/\* [^*]*/include/cheng[^*]*\*/ extern [^(]*(\*\(chengi\{0,1\}_[a-z0-9_]*\) (.*|\1|p' "$scratch/list" |
         sort -u >"$scratch/declared"
     echo "$inline: $(wc -l <"$scratch/declared") functions declared, $(wc -l <"$scratch/exported") symbols exported"
     comm -23 "$scratch/declared" "$scratch/exported" >"$scratch/missing"
