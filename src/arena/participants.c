@@ -42,10 +42,10 @@ static int try_row(struct cheng_arena *arena, uint32_t row)
 int chengi_row_take(struct cheng_arena *arena)
 {
     uint32_t rows = arena->rows - 1;
+    uint32_t start = __atomic_fetch_add(&chengi_header(arena)->next_row, 1, __ATOMIC_RELAXED) % rows;
     for (int round = 0; round < 2; round++)
         for (uint32_t i = 0; i < rows; i++) {
-            uint32_t row =
-                1 + __atomic_fetch_add(&chengi_header(arena)->next_row, 1, __ATOMIC_RELAXED) % rows;
+            uint32_t row = 1 + (start + i) % rows;
             if (round == 0 && chengi_row_pid(load_relaxed(&chengi_rows(arena)[row])) != 0)
                 continue;
             int rc = try_row(arena, row);

@@ -10,21 +10,20 @@
 #include "park/park.h"
 #include "sync/shared_lock.h"
 
-enum { CLOSED = 1, STEP = 2, COUNT_SHIFT = 1, ITEM_MAX = 65536 };
-enum { WOULD_BLOCK = 1 }; /* beside 0 and negative errnos */
+enum { CLOSED = 1, ASLEEP = 2, STEP = 4, COUNT_SHIFT = 2, ITEM_MAX = 65536 };
+enum { WOULD_BLOCK = 1, WAKE = 2 }; /* beside 0 and negative errnos */
 
-#define COUNT_MASK UINT32_C(0x7fffffff)
-#define CAPACITY_MAX (UINT32_C(1) << 30)
+#define COUNT_MASK UINT32_C(0x3fffffff)
+#define CAPACITY_MAX (UINT32_C(1) << 29)
 #define RING_MAGIC UINT32_C(0x676e6952)
 
 static const int64_t BRIEF_NS = 10 * CHENG_MILLISECOND;
 
-/* One of the two ends: its lock, its index, and whether somebody sleeps until the index moves. */
+/* One of the two ends: its lock and its index. */
 struct end {
     cheng_lock lock;
     uint64_t index;
-    uint32_t asleep; /* of the other end: those who wait for this index */
-    uint32_t unused;
+    uint64_t unused;
 } __attribute__((aligned(CHENGI_CACHE_LINE)));
 
 struct ring_part {
@@ -78,8 +77,22 @@ static uint32_t *half_of(uint64_t *index)
     return (uint32_t *)(void *)index;
 }
 
-/* Moves an index by one item; the owner of its end's lock. Only closing can come between. Release: partner: the
- * acquiring loads in the other end, which then may read, or overwrite, the slot. -EPIPE: closed meanwhile, and
+/* ---- moving, sleeping and waking ----
+ *
+ *   getter                                        putter
+ *   1 tail is read: the ring is empty             a compare-and-swap: tail + 1, ASLEEP is seen and cleared
+ *   2 compare-and-swap: tail as in 1 gets ASLEEP  b ASLEEP seen: wake one
+ *   3 kernel: sleep while tail is as in 2
+ *
+ * a before 2: 2 fails. 2 before a: (b) comes; if it comes before 3, 3 finds another tail. ASLEEP is in the very word
+ * that is compared: in a word of its own, a late (b) could clear it under a getter that is between 2 and 3.
+ *
+ * One wake for several items is enough: who has slept and leaves wakes the next if there is still something for it,
+ * else sets ASLEEP again, since there may be others. Should the woken one be killed, the others wake by themselves
+ * when the bound has passed. Putters do the same with head. */
+
+/* Moves an index by one item; the owner of its end's lock, so only the flags can change meanwhile. Release:
+ * partner: the acquiring loads in the other end, which then may read, or overwrite, the slot. -EPIPE: closed, and
  * `unless_closed`. */
 static int advance(uint64_t *index, uint64_t from, bool unless_closed)
 {
@@ -89,34 +102,24 @@ static int advance(uint64_t *index, uint64_t from, bool unless_closed)
             return -EBADMSG;
         if (unless_closed && index_closed(now))
             return -EPIPE;
-    } while (!cas_release(index, &now, index_make((uint32_t)now + STEP)));
-    return 0;
+    } while (!cas_release(index, &now, index_make(((uint32_t)now & ~(uint32_t)ASLEEP) + STEP)));
+    return (now & ASLEEP) != 0 ? WAKE : 0;
 }
 
-/* ---- sleeping and waking ----
- *
- *   getter                                  putter
- *   1 tail is read: the ring is empty       a tail + 1
- *   2 asleep = 1                            -- fence --
- *   -- fence --                             b asleep? then asleep = 0, and wake one
- *   3 kernel: sleep while tail is as in 1
- *
- * If (b) does not see 2, then (a) is before 3, which finds another tail. The woken one sets `asleep` again when it
- * leaves, since there may be others, and wakes the next if there is still something for it: so one wake for many
- * items is enough. A woken one that was killed is replaced, within the bound, by those who wake by themselves. */
-
-static void wake_for(struct end *end)
+static bool mark_asleep(struct end *end, uint64_t *seen)
 {
-    chengi_host_fence_after_rmw(); /* b after a; partner: the fence in sleep_on */
-    if (load_relaxed(&end->asleep) != 0 && __atomic_exchange_n(&end->asleep, 0, __ATOMIC_RELAXED) != 0)
-        chengi_unpark_shared(half_of(&end->index), 1);
+    uint64_t marked = index_make((uint32_t)*seen | ASLEEP);
+    if (*seen != marked && !cas_relaxed(&end->index, seen, marked))
+        return false;
+    *seen = marked;
+    return true;
 }
 
 static int sleep_on(struct end *end, uint64_t seen, cheng_deadline deadline, int64_t bound_ns,
                     const struct why *why)
 {
-    store_relaxed(&end->asleep, 1);
-    fence_seq_cst(); /* partner: wake_for */
+    if (!mark_asleep(end, &seen))
+        return 0;
     return chengi_park_shared(half_of(&end->index), (uint32_t)seen, deadline.at_ns, bound_ns, why, 0);
 }
 
@@ -136,6 +139,16 @@ static int lock_end(struct end *end, cheng_deadline deadline, int64_t bound_ns)
         return 0; /* nothing to repair */
     bool now = deadline.at_ns == INT64_MIN;
     return now && (rc == -ETIMEDOUT || rc == -EDEADLK) ? -EAGAIN : rc;
+}
+
+/* With what `advance` said, or what kept us from it. */
+static int leave_end(struct end *end, int rc)
+{
+    (void)chengi_shared_lock_release(&end->lock); /* fails only when corrupted: then the next one is told */
+    if (rc != WAKE)
+        return rc;
+    chengi_unpark_shared(half_of(&end->index), 1);
+    return 0;
 }
 
 static unsigned char *slot_of(const struct shared_ring *ring, uint64_t index)
@@ -182,10 +195,7 @@ static int try_put(struct shared_ring *ring, const void *item, cheng_deadline de
         memcpy(slot_of(ring, tail), item, ring->item_size);
         rc = advance(&end->index, tail, true);
     }
-    (void)chengi_shared_lock_release(&end->lock); /* fails only when corrupted: then the next one is told */
-    if (rc == 0)
-        wake_for(end);
-    return rc;
+    return leave_end(end, rc);
 }
 
 static int try_get(struct shared_ring *ring, void *item, cheng_deadline deadline, int64_t bound_ns,
@@ -210,31 +220,26 @@ static int try_get(struct shared_ring *ring, void *item, cheng_deadline deadline
         memcpy(item, slot_of(ring, head), ring->item_size);
         rc = advance(&end->index, head, false);
     }
-    (void)chengi_shared_lock_release(&end->lock);
-    if (rc == 0)
-        wake_for(end);
-    return rc;
+    return leave_end(end, rc);
 }
 
 /* ---- put and get ---- */
 
-/* Whether somebody who sleeps at this side would find something: room, an item, or that the ring is closed. */
-static bool ready(const struct shared_ring *ring, bool putting)
+/* Who has slept leaves, with or without an item: the next one is woken if it would find something, room, an item
+ * or that the ring is closed; else whoever changes that is told to wake it. */
+static void stop_sleeping(const struct shared_ring *ring, bool putting, struct end *other)
 {
     uint64_t tail, head;
-    if (read_indexes(ring, putting, &tail, &head) < 0 || index_closed(tail))
-        return true;
-    return putting ? distance(tail, head) != ring->capacity : distance(tail, head) != 0;
-}
-
-/* Who has slept leaves, with or without an item. The fence is the one of sleep_on: either whoever moves the index
- * from now on sees `asleep`, or we see what it did. */
-static void stop_sleeping(const struct shared_ring *ring, bool putting, struct end *end)
-{
-    store_relaxed(&end->asleep, 1);
-    fence_seq_cst(); /* partner: wake_for */
-    if (ready(ring, putting) && __atomic_exchange_n(&end->asleep, 0, __ATOMIC_RELAXED) != 0)
-        chengi_unpark_shared(half_of(&end->index), 1);
+    for (;;) {
+        int rc = read_indexes(ring, putting, &tail, &head);
+        bool blocked = distance(tail, head) == (putting ? ring->capacity : 0);
+        if (rc < 0 || index_closed(tail) || !blocked) {
+            chengi_unpark_shared(half_of(&other->index), 1);
+            return;
+        }
+        if (mark_asleep(other, putting ? &head : &tail))
+            return;
+    }
 }
 
 static int move(struct shared_ring *ring, bool putting, const void *from, void *to, cheng_deadline deadline)
@@ -286,7 +291,7 @@ static void close_end(struct end *end)
 {
     uint64_t index = load_relaxed(&end->index);
     while (index_valid(index) && !index_closed(index))
-        if (cas_release(&end->index, &index, index_make((uint32_t)index | CLOSED)))
+        if (cas_release(&end->index, &index, index_make(((uint32_t)index & ~(uint32_t)ASLEEP) | CLOSED)))
             break;
     chengi_unpark_shared(half_of(&end->index), UINT_MAX);
 }

@@ -1,17 +1,17 @@
 /* The queue between processes: a ring in an arena, and a private handle on it.
  *
  *   head, tail     count items taken and put since the beginning; size = tail - head
- *     bit 0        closed
- *     bits 1-31    the count, modulo 2^31
+ *     bit 0        CLOSED
+ *     bit 1        ASLEEP: somebody may sleep until this index moves
+ *     bits 2-31    the count, modulo 2^30
  *     bits 32-63   the complement of bits 0-31: an overwritten index is noticed
  *
  *   who            holds       writes, in this order
  *   put            put lock    the slot of tail; then tail + 1, the one store that puts the item
  *   get            get lock    the caller's buffer; then head + 1, the one store that takes it
  *   close          nothing     tail closed (which closes it), head closed (which only wakes), by compare-and-swap
- *
- *   getters_asleep, putters_asleep: 0 or 1. Set by who goes to sleep and by who has slept and leaves (others may
- *   sleep still), cleared by who wakes.
+ *   getter         nothing     tail ASLEEP, before it sleeps, or when it leaves after a sleep; cleared by the put
+ *   putter         nothing     head ASLEEP, likewise; cleared by the get
  *
  * The locks are held while one item is copied, never while anybody waits. Who finds one with a dead owner just
  * goes on: the owner has either made its one store, or nothing. Getters sleep on the lower half of tail, which

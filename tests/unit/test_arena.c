@@ -347,7 +347,9 @@ TEST(random_allocations)
 TEST(processes_allocate_at_once)
 {
     uint64_t random = test_seed();
-    cheng_arena *arena = make(1 << 18);
+    cheng_arena *arena;
+    cheng_arena_options options = { .bound = 3600 * CHENG_SECOND }; /* a lost wake-up would be a hang */
+    assert_int_equal(cheng_arena_new(&arena, 1 << 18, &options), 0);
     pid_t children[4];
     for (int i = 0; i < 4; i++) {
         random += 77;
