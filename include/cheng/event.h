@@ -12,7 +12,8 @@
  *
  * A waiter that set has woken returns 0 even if the event was cleared since. When set, a time-out and a
  * cancel race, whichever ended the wait first is returned; nothing is consumed in any case.
- * Memory order: what was done before set is seen after a wait that returns 0, and after is_set.
+ * Memory order: what was done before set is seen after a wait that returns 0, after is_set, and after a
+ * clear that undid it. An event may be freed as soon as a wait for it has returned 0.
  *
  *   -EAGAIN      not set, and the deadline was CHENG_NOW
  *   -ETIMEDOUT   not set until the deadline

@@ -85,7 +85,7 @@ static inline struct waiter *chengi_lot_take(struct bucket *bucket, const uint32
         waiter->prev->next = waiter->next;
     } else {
         *link = waiter->chain;
-        bucket->words--;
+        store_relaxed(&bucket->words, bucket->words - 1); /* partner: the look of chengi_lot_grow */
     }
     waiter->word = NULL;
     return waiter;

@@ -18,17 +18,19 @@ _Static_assert(sizeof(cheng_event) == 8, "8 bytes, private or shared");
 
 void cheng_event_set(cheng_event *event)
 {
+    uint32_t kind = event->kind; /* before it is set: a waiter that sees it set may free the event at once */
     uint32_t word = load_relaxed(&event->word), next;
     do
         next = word & SET ? word : ((word & ~(uint32_t)FLAGS) + ROUND) | SET;
     while (!cas_release(&event->word, &word, next)); /* also when set already: it orders. Partner: wait's acquire */
     if (word & WAITERS)
-        chengi_place_wake(event->kind, &event->word, UINT32_MAX);
+        chengi_place_wake(kind, &event->word, UINT32_MAX); /* the word is only an address here */
 }
 
 void cheng_event_clear(cheng_event *event)
 {
-    __atomic_fetch_and(&event->word, ~(uint32_t)SET, __ATOMIC_RELAXED);
+    /* acquire: who clears and then looks for work sees what was done before the set that it undoes */
+    __atomic_fetch_and(&event->word, ~(uint32_t)SET, __ATOMIC_ACQUIRE);
 }
 
 bool cheng_event_is_set(const cheng_event *event)
