@@ -1,0 +1,252 @@
+/* Every primitive between every two kinds: who holds it back and wakes × who waits × how the wait ends.
+ *
+ *   plain     the waiter blocks, the holder wakes it
+ *   deadline  the same, with a deadline that does not come
+ *   expires   nobody wakes it before its deadline
+ *   cancel    nobody wakes it before it is cancelled (a lock is not a cancellation point: it waits on)
+ *   now       it does not block
+ *
+ * The holder sits at the controls: it sees that the waiter sleeps before it does what its case says. */
+#include "unit/actors.h"
+
+enum way { PLAIN, DEADLINE, EXPIRES, CANCEL, NOW, WAYS };
+static const char *const way_names[] = { "plain", "deadline", "expires", "cancel", "now" };
+
+enum primitive { LOCK, CONDITION, EVENT, SEMAPHORE, PUT, GET, JOIN, PRIMITIVES };
+static const char *const primitive_names[] = { "lock", "condition", "event", "semaphore", "put", "get", "join" };
+static const enum wait_kind wait_kinds[] = { CHENGI_WAIT_LOCK,      CHENGI_WAIT_CONDITION, CHENGI_WAIT_EVENT,
+                                             CHENGI_WAIT_SEMAPHORE, CHENGI_WAIT_PUT,       CHENGI_WAIT_GET,
+                                             CHENGI_WAIT_JOIN };
+
+/* One meeting of a holder and a waiter. */
+struct meeting {
+    enum primitive primitive;
+    enum way way;
+    cheng_lock lock;
+    cheng_condition condition;
+    bool notified; /* the condition's predicate */
+    cheng_event event;
+    cheng_semaphore semaphore;
+    cheng_queue *queue;
+    cheng_task *joined;
+    struct actor *waiter;
+    cheng_event held;   /* the holder has done what makes the waiter wait */
+    cheng_event over;   /* the waiter is done */
+    int64_t begun_ns;
+};
+
+static int wait_for_event(const void *argument, void *result)
+{
+    (void)result;
+    return cheng_event_wait(*(cheng_event *const *)argument);
+}
+
+/* The holder's first half: makes the primitive one to wait for. */
+static void hold(struct meeting *m)
+{
+    uint32_t item = 1;
+    cheng_event *event = &m->event;
+    switch (m->primitive) {
+    case LOCK:
+        assert_int_equal(cheng_lock_acquire_until(&m->lock, CHENG_NOW), 0);
+        break;
+    case PUT:
+        assert_int_equal(cheng_queue_put(m->queue, &item), 0);
+        break;
+    case JOIN:
+        assert_int_equal(cheng_start(&m->joined, CHENG_COROUTINE, wait_for_event, &event, sizeof event, NULL), 0);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The second half: what the waiter waits for. */
+static void give(struct meeting *m)
+{
+    uint32_t item = 2;
+    switch (m->primitive) {
+    case LOCK:
+        assert_int_equal(cheng_lock_release(&m->lock), 0);
+        break;
+    case CONDITION:
+        CHENG_WITH(&m->lock)
+            m->notified = true;
+        cheng_condition_notify(&m->condition, 1);
+        break;
+    case EVENT:
+    case JOIN:
+        cheng_event_set(&m->event);
+        break;
+    case SEMAPHORE:
+        assert_int_equal(cheng_semaphore_release(&m->semaphore, 1), 0);
+        break;
+    case PUT:
+        assert_int_equal(cheng_queue_get(m->queue, &item), 0);
+        assert_int_equal(item, 1);
+        break;
+    default:
+        assert_int_equal(cheng_queue_put(m->queue, &item), 0);
+    }
+}
+
+static int holder_main(void *context)
+{
+    struct meeting *m = context;
+    hold(m);
+    cheng_event_set(&m->held);
+    if (m->way == PLAIN || m->way == DEADLINE || m->way == CANCEL)
+        wait_until_blocked(m->waiter->self, wait_kinds[m->primitive]);
+    if (m->way == CANCEL)
+        cheng_cancel(m->waiter->self);
+    if (m->way == EXPIRES || m->way == NOW || (m->way == CANCEL && m->primitive != LOCK))
+        assert_int_equal(cheng_event_wait(&m->over), 0); /* only then does the waiter get what it wanted */
+    if (m->way == EXPIRES)
+        assert_true(cheng_clock_ns() - m->begun_ns >= 2 * CHENG_MILLISECOND);
+    give(m);
+    return 0;
+}
+
+static int wait_on_condition(struct meeting *m, cheng_deadline deadline)
+{
+    int rc = 0;
+    assert_int_equal(cheng_lock_acquire_until(&m->lock, CHENG_FOREVER), 0);
+    while (rc == 0 && !m->notified)
+        rc = cheng_condition_wait_until(&m->condition, &m->lock, deadline);
+    assert_int_equal(cheng_lock_release(&m->lock), 0); /* held again, however the wait ended */
+    return rc;
+}
+
+static int wait_on(struct meeting *m, cheng_deadline deadline)
+{
+    uint32_t item = 2;
+    int rc, status = 77;
+    switch (m->primitive) {
+    case LOCK:
+        rc = cheng_lock_acquire_until(&m->lock, deadline);
+        if (rc == 0)
+            assert_int_equal(cheng_lock_release(&m->lock), 0);
+        return rc;
+    case CONDITION:
+        return wait_on_condition(m, deadline);
+    case EVENT:
+        return cheng_event_wait_until(&m->event, deadline);
+    case SEMAPHORE:
+        return cheng_semaphore_acquire_until(&m->semaphore, deadline);
+    case PUT:
+        return cheng_queue_put_until(m->queue, &item, deadline);
+    case GET:
+        item = 0;
+        rc = cheng_queue_get_until(m->queue, &item, deadline);
+        assert_int_equal(item, rc == 0 ? 2 : 0);
+        return rc;
+    default:
+        rc = cheng_join_until(m->joined, &status, deadline);
+        assert_int_equal(status, rc == 0 ? 0 : 77);
+        return rc;
+    }
+}
+
+static int waiter_main(void *context)
+{
+    struct meeting *m = context;
+    assert_int_equal(cheng_event_wait(&m->held), 0);
+    m->begun_ns = cheng_clock_ns();
+    cheng_deadline deadlines[WAYS] = { CHENG_FOREVER, cheng_after(60 * CHENG_SECOND),
+                                       cheng_after(2 * CHENG_MILLISECOND), CHENG_FOREVER, CHENG_NOW };
+    int rc = wait_on(m, deadlines[m->way]);
+    assert_int_equal(cheng_cancelled(), m->way == CANCEL);
+    cheng_event_set(&m->over);
+    return rc;
+}
+
+static int expected(enum primitive primitive, enum way way)
+{
+    switch (way) {
+    case EXPIRES: return -ETIMEDOUT;
+    case CANCEL: return primitive == LOCK ? 0 : -ECANCELED;
+    case NOW: return -EAGAIN;
+    default: return 0;
+    }
+}
+
+/* What the wait left undone is still to be had: nothing was consumed by a wait that failed. */
+static void check_rest(struct meeting *m, int rc)
+{
+    uint32_t item = 0;
+    if (m->primitive == SEMAPHORE)
+        assert_int_equal(cheng_semaphore_value(&m->semaphore), rc == 0 ? 0 : 1);
+    if (m->primitive == PUT)
+        assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW), rc == 0 ? 0 : -EAGAIN);
+    if (m->primitive == GET)
+        assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW), rc == 0 ? -EAGAIN : 0);
+    assert_false(cheng_lock_locked(&m->lock));
+    if (m->joined != NULL) {
+        assert_int_equal(cheng_join(m->joined, NULL), 0);
+        cheng_task_free(m->joined);
+    }
+}
+
+static void meet(enum primitive primitive, enum place holds, enum place waits, enum way way)
+{
+    struct meeting m = { .primitive = primitive, .way = way };
+    struct actor holder, waiter;
+    m.waiter = &waiter;
+    assert_int_equal(cheng_queue_new(&m.queue, sizeof(uint32_t), &(cheng_queue_options){ .capacity = 1 }), 0);
+    actor_start(&waiter, waits, waiter_main, &m);
+    actor_start(&holder, holds, holder_main, &m);
+    int rc = actor_join(&waiter);
+    assert_int_equal(actor_join(&holder), 0);
+    if (rc != expected(primitive, way))
+        fail_msg("%s, held by a %s, wanted by a %s, %s: %s", primitive_names[primitive], place_names[holds],
+                 place_names[waits], way_names[way], cheng_strerror(rc));
+    check_rest(&m, rc);
+    cheng_queue_free(m.queue);
+}
+
+static void every_case_of(enum primitive primitive)
+{
+    unsigned cases = 0;
+    for (enum place holds = 0; holds < PLACES; holds++)
+        for (enum place waits = 0; waits < PLACES; waits++)
+            for (enum way way = 0; way < WAYS; way++, cases++)
+                meet(primitive, holds, waits, way);
+    printf("%s: %u of the matrix's %d cases (primitive, kind of holder, kind of waiter, way to wait)\n",
+           primitive_names[primitive], cases, PRIMITIVES * PLACES * PLACES * WAYS);
+    assert_int_equal(cases, PLACES * PLACES * WAYS);
+}
+
+TEST(lock)
+{
+    every_case_of(LOCK);
+}
+
+TEST(condition)
+{
+    every_case_of(CONDITION);
+}
+
+TEST(event)
+{
+    every_case_of(EVENT);
+}
+
+TEST(semaphore)
+{
+    every_case_of(SEMAPHORE);
+}
+
+TEST(queue_put)
+{
+    every_case_of(PUT);
+}
+
+TEST(queue_get)
+{
+    every_case_of(GET);
+}
+
+TEST(join)
+{
+    every_case_of(JOIN);
+}
