@@ -366,6 +366,27 @@ TEST(processes_allocate_at_once)
     assert_int_equal(cheng_arena_free(arena), 0);
 }
 
+TEST(who_waits_for_the_allocator_is_woken)
+{
+    cheng_arena *arena;
+    cheng_arena_options options = { .bound = 3600 * CHENG_SECOND };
+    assert_int_equal(cheng_arena_new(&arena, SIZE, &options), 0);
+    struct heap_tenure tenure;
+    pid_t children[3];
+    assert_int_equal(chengi_heap_lock(arena, &tenure), 0);
+    for (int i = 0; i < 3; i++)
+        if ((children[i] = fork()) == 0)
+            _exit(cheng_arena_alloc(arena, 100) == NULL);
+    while ((load_relaxed(&chengi_header(arena)->heap) & 1) == 0)
+        usleep(100);
+    usleep(20000); /* all three asleep, most likely: the case is easier if not */
+    chengi_heap_unlock(arena);
+    for (int i = 0; i < 3; i++)
+        wait_for(children[i]);
+    assert_int_equal(cheng_arena_used(arena), 3 * 112);
+    assert_int_equal(cheng_arena_free(arena), 0);
+}
+
 /* What a process leaves that is killed in the allocator: the lock with its word, a pending block, no cache. */
 TEST(allocator_of_the_dead_is_repaired)
 {

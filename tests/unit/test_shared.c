@@ -574,6 +574,91 @@ TEST(only_the_maker_frees_the_queue)
     assert_true(cheng_arena_used(arena) < used);
 }
 
+/* ---- threads and coroutines of one process, and another process ---- */
+
+static int count_up_as_task(const void *arg, void *result)
+{
+    (void)result;
+    count_up((void *)(uintptr_t)arg);
+    return 0;
+}
+
+TEST(coroutines_threads_and_processes_share_a_lock)
+{
+    begin();
+    struct counted *counted = take(sizeof *counted);
+    counted->lock = make_lock();
+    counted->rounds = 3000;
+    pid_t child = start(count_up, counted);
+    cheng_task *tasks[6];
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(cheng_start(&tasks[i], i < 4 ? CHENG_COROUTINE : CHENG_THREAD, count_up_as_task,
+                                     counted, 0, NULL),
+                         0);
+    for (int i = 0; i < 6; i++) {
+        int status = -1;
+        assert_int_equal(cheng_join(tasks[i], &status), 0);
+        assert_int_equal(status, 0);
+        cheng_task_free(tasks[i]);
+    }
+    wait_for(child);
+    assert_int_equal(counted->a, 7 * counted->rounds);
+    assert_int_equal(counted->b, 7 * counted->rounds);
+}
+
+static int consume_as_task(const void *arg, void *result)
+{
+    (void)result;
+    consume((void *)(uintptr_t)arg);
+    return 0;
+}
+
+TEST(a_process_puts_and_coroutines_get)
+{
+    begin();
+    struct flow *flow = take(sizeof *flow);
+    flow->queue = make_queue(sizeof(struct item), 16);
+    pid_t child = start(produce, flow);
+    cheng_task *tasks[3];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, consume_as_task, flow, 0, NULL), 0);
+    wait_for(child);
+    cheng_queue_close(flow->queue);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cheng_join(tasks[i], NULL), 0);
+        cheng_task_free(tasks[i]);
+    }
+    for (int i = 0; i < ITEMS; i++)
+        assert_int_equal(flow->seen[0][i], 1);
+}
+
+static int wait_in_get(const void *arg, void *result)
+{
+    cheng_queue *queue = (cheng_queue *)(uintptr_t)arg;
+    int item;
+    (void)result;
+    return cheng_queue_get(queue, &item);
+}
+
+TEST(cancel_ends_a_wait_on_shared_memory)
+{
+    begin();
+    cheng_queue *queue = make_queue(sizeof(int), 4);
+    for (int kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        cheng_task *task;
+        int status = 0;
+        assert_int_equal(cheng_start(&task, (enum cheng_kind)kind, wait_in_get, queue, 0, NULL), 0);
+        usleep(10000); /* asleep by now, or not: it ends in any case */
+        cheng_cancel(task);
+        assert_int_equal(cheng_join(task, &status), 0);
+        assert_int_equal(status, -ECANCELED);
+        cheng_task_free(task);
+    }
+    int item = 1;
+    assert_int_equal(cheng_queue_put(queue, &item), 0);
+    assert_int_equal(cheng_queue_get_until(queue, &item, CHENG_NOW), 0);
+}
+
 /* An unrelated process: its arena is at another address. */
 static void open_by_name(const char *name)
 {
