@@ -32,7 +32,7 @@ struct transfer {
     long status; /* HTTP's */
     bool is_text;
     double seconds;
-    char error[160]; /* "": the page is complete */
+    char error[256]; /* "": the page is complete */
 
     /* the client's */
     cheng_event done;

@@ -50,7 +50,7 @@ static void fetch_page(const struct shared *shared, size_t number, struct outcom
     struct arrival a = { .store = store, .file = store_page((unsigned)number) };
     struct transfer t = { .url = outcome->url, .receive = receive, .context = &a };
     if (!is_url(outcome->url)) {
-        snprintf(outcome->error, sizeof outcome->error, "not a URL of http or https");
+        snprintf(outcome->error, sizeof outcome->error, "bad URL: not http:// or https:// and a host");
         return;
     }
     client_fetch(shared->client, &t);

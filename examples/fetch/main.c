@@ -28,25 +28,41 @@ static int main_task(const void *arg, void *result)
 
 static bool several_hosts(char **urls, size_t count)
 {
-    size_t first = 0;
+    const char *first = NULL;
+    size_t first_length = 0;
     for (size_t i = 0; i < count; i++) {
         const char *host = strstr(urls[i], "://");
         size_t length = host == NULL ? 0 : (size_t)(host + 3 - urls[i]) + strcspn(host + 3, "/?#");
-        if (i == 0)
-            first = length;
-        else if (length != first || strncmp(urls[0], urls[i], length) != 0)
+        if (length == 0)
+            continue; /* no URL: that will be said */
+        if (first == NULL) {
+            first = urls[i];
+            first_length = length;
+        } else if (length != first_length || strncmp(first, urls[i], length) != 0) {
             return true;
+        }
     }
     return false;
 }
 
-/* The server's URLs, or NULL. */
-static char **server_urls(const struct server *server, size_t count)
+static void free_urls(char **urls, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(urls[i]);
+    free(urls);
+}
+
+/* The server's; NULL: no memory. */
+static char **make_urls(const struct server *server, size_t count)
 {
     char **urls = calloc(count, sizeof(char *));
-    for (size_t i = 0; urls != NULL && i < count; i++)
-        if ((urls[i] = server_url(server, i)) == NULL)
-            return NULL; /* the program ends */
+    for (size_t i = 0; urls != NULL && i < count; i++) {
+        urls[i] = server_url(server, i);
+        if (urls[i] == NULL) {
+            free_urls(urls, i);
+            urls = NULL;
+        }
+    }
     return urls;
 }
 
@@ -71,32 +87,33 @@ static int run(const struct options *options, char **urls)
     return report_end(&report, seconds, options->urls == NULL ? SERVER_DELAY_MS / 1e3 : 0);
 }
 
+/* With the built-in server. */
+static int run_alone(const struct options *options)
+{
+    struct server *server;
+    int status = 1, rc = server_start(&server);
+    if (rc < 0) {
+        fprintf(stderr, "fetch: the built-in server: %s\n",
+                rc == -ENOENT ? "no texts to serve, neither sources nor *.txt here" : cheng_strerror(rc));
+        return 1;
+    }
+    char **urls = make_urls(server, options->pages);
+    if (urls != NULL) {
+        status = run(options, urls);
+        free_urls(urls, options->pages);
+    } else {
+        fprintf(stderr, "fetch: %s\n", cheng_strerror(-ENOMEM));
+    }
+    server_stop(server);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
-    struct server *server = NULL;
     int status = options_parse(&options, argc, argv);
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); /* a closed connection is an error of one page, not the end of all */
-
-    char **urls = options.urls;
-    if (urls == NULL) {
-        int rc = server_start(&server);
-        if (rc < 0)
-            return fprintf(stderr, "fetch: the built-in server: %s\n",
-                           rc == -ENOENT ? "no texts to serve (sources, or *.txt here)" : cheng_strerror(rc)),
-                   1;
-        urls = server_urls(server, options.pages);
-        if (urls == NULL)
-            return fprintf(stderr, "fetch: %s\n", cheng_strerror(-ENOMEM)), 1;
-    }
-    status = run(&options, urls);
-    server_stop(server);
-    if (urls != options.urls) {
-        for (unsigned i = 0; i < options.pages; i++)
-            free(urls[i]);
-        free(urls);
-    }
-    return status;
+    return options.urls == NULL ? run_alone(&options) : run(&options, options.urls);
 }

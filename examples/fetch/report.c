@@ -106,7 +106,7 @@ int report_end(struct report *r, double seconds, double delay)
         if (fclose(r->db) != 0 || failed)
             report_trouble(r, "db.txt: could not be written completely");
     }
-    /* The sum of the pages' own times is too much when many are under way: each waits for the processor, too. */
+    /* The sum of the pages' own times is too much: while many are under way, each also waits for the others. */
     double alone = delay > 0 ? delay * (double)r->fetched : r->sum;
     row("pages", r->fetched);
     if (r->failed > 0)
@@ -119,7 +119,7 @@ int report_end(struct report *r, double seconds, double delay)
         printf("%-*s%s (%s words)\n", LABEL_WIDTH, "longest", r->longest, grouped(text, r->most_words));
     }
     printf("%-*s%.3f s\n", LABEL_WIDTH, "wall time", seconds);
-    printf("%-*s%.1f s%s\n", LABEL_WIDTH, "one after another", alone, delay > 0 ? " at least" : "");
+    printf("%-*s%.1f s at %s\n", LABEL_WIDTH, "one after another", alone, delay > 0 ? "least" : "most");
     if (seconds > 0)
         printf("%-*s%.0f times\n", LABEL_WIDTH, "speed-up", alone / seconds);
     return r->trouble ? 1 : 0;

@@ -16,7 +16,7 @@ struct outcome {
     unsigned links;
     double seconds;
     char title[PAGE_TITLE];
-    char error[160]; /* "": none */
+    char error[256]; /* "": none */
 };
 
 struct report {

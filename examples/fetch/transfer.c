@@ -29,6 +29,8 @@ static size_t on_data(char *data, size_t one, size_t size, void *context)
     return t->status >= 400 || t->receive(t->context, t, data, size) == 0 ? size : 0;
 }
 
+_Static_assert(sizeof(((struct transfer *)0)->error) >= CURL_ERROR_SIZE, "libcurl writes there");
+
 /* What stays the same when a handle is used again. */
 CURL *transfer_handle(void)
 {
@@ -64,9 +66,10 @@ void transfer_prepare(struct transfer *t, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_URL, t->url);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
 }
 
-/* The commonest ends in plain words; of the others libcurl's own. */
+/* The commonest ends in plain words; the others in libcurl's own, which are there. */
 static void explain(struct transfer *t, CURLcode code)
 {
     CURL *easy = t->handle;
@@ -81,6 +84,8 @@ static void explain(struct transfer *t, CURLcode code)
         snprintf(to, room, "the server answered %ld", t->status);
     else if (code == CURLE_OK)
         to[0] = '\0';
+    else if (code == CURLE_URL_MALFORMAT)
+        snprintf(to, room, "bad URL");
     else if (code == CURLE_COULDNT_CONNECT)
         snprintf(to, room, "cannot connect: %s",
                  error != 0 ? strerror((int)error) : curl_easy_strerror(code));
@@ -89,7 +94,7 @@ static void explain(struct transfer *t, CURLcode code)
                  length >= 0 ? "the connection was cut after %lld of %lld bytes"
                              : "the connection was cut after %lld bytes",
                  (long long)got, (long long)length);
-    else
+    else if (to[0] == '\0')
         snprintf(to, room, "%s", curl_easy_strerror(code));
 }
 

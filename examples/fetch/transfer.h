@@ -10,7 +10,7 @@
 CURL *transfer_handle(void);
 
 /* Makes the handle fetch this one; libcurl's private pointer is the transfer. */
-void transfer_prepare(struct transfer *transfer, CURL *handle);
+void transfer_prepare(struct transfer *transfer, CURL *easy);
 
 /* Fills in the answer. */
 void transfer_finish(struct transfer *transfer, CURLcode code);
