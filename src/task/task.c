@@ -96,6 +96,12 @@ void chengi_task_in_child(void)
 static int make_room(struct cheng_task *task, const void *arg, size_t arg_size, size_t result_size)
 {
     const size_t half = CHENGI_INLINE_BYTES / 2;
+    if (arg_size == 0 && result_size == 0) {
+        task->argument = arg;
+        task->result = NULL;
+        task->argument_size = task->result_size = 0;
+        return 0;
+    }
     bool fits = result_size == 0 ? arg_size <= 2 * half : arg_size <= half;
     void *argument = fits ? task->bytes : malloc(arg_size);
     void *result = NULL;
