@@ -41,13 +41,15 @@ struct arena_header {
     /* Anybody attached, at any time. */
     uint64_t root;     /* offset of the root object; 0: none */
     uint32_t next_row; /* where the next participant looks first; a hint */
-    uint32_t unused2;
+    uint32_t unused2[13];
 
-    /* The allocator's: its lock, and what only the lock's owner writes. All but `heap` is a cache. */
+    /* The allocator's: its lock, and what only the lock's owner writes: a cache, but for `virgin`, which only
+     * grows. */
     uint64_t heap __attribute__((aligned(CHENGI_CACHE_LINE))); /* state table in heap_lock.h */
     uint64_t used;                                             /* bytes in allocated blocks */
     uint64_t virgin;                                           /* all zero from here to the end mark */
     uint32_t bins[ARENA_BINS]; /* free blocks by the logarithm of their size */
+    uint64_t unused3[5];
 };
 static_assert(sizeof(struct arena_header) <= ARENA_PAGE, "the header is one page");
 static_assert(offsetof(struct arena_header, root) == CHENGI_CACHE_LINE,

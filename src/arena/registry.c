@@ -225,40 +225,48 @@ static struct cheng_arena *find_file(const struct arena_file *file)
     return NULL;
 }
 
-static int attach(cheng_arena **out, const char *name)
+/* Takes over the descriptor. */
+static int attach_opened(cheng_arena **out, const struct arena_file *file)
 {
-    struct arena_file file, opened;
     struct arena_header header;
-    int rc = chengi_sys_arena_identify(name, &file);
-    if (rc < 0)
-        return rc;
-    struct cheng_arena *arena = find_file(&file);
-    if (arena == NULL) {
-        rc = chengi_sys_arena_open(name, &opened);
-        if (rc < 0)
-            return rc;
-        /* Between the two looks the name may have gone to another file, even to one that is attached. Then the
-         * new descriptor has to stay open, for good: closing it would drop that arena's row. */
-        arena = find_file(&opened);
-    }
-    if (arena != NULL) {
-        arena->references++;
-        *out = arena;
-        return 0;
-    }
-    rc = opened.size < sizeof header ? -EBADMSG : chengi_sys_arena_read(&opened, &header, sizeof header);
-    if (rc == 0 && !acceptable(&header, opened.size))
+    struct cheng_arena *arena = NULL;
+    int rc = file->size < sizeof header ? -EBADMSG : chengi_sys_arena_read(file, &header, sizeof header);
+    if (rc == 0 && !acceptable(&header, file->size))
         rc = -EBADMSG;
-    if (rc == 0 && (arena = claim(&opened)) == NULL)
-        rc = -EMFILE;
-    if (rc < 0) {
-        chengi_sys_arena_close(opened.fd);
+    if (rc == 0) {
+        arena = claim(file);
+        rc = arena == NULL ? -EMFILE : 0;
+    }
+    if (arena == NULL) {
+        chengi_sys_arena_close(file->fd);
         return rc;
     }
     rc = enter(arena, &header, false);
     if (rc == 0)
         *out = arena;
     return rc;
+}
+
+static int attach(cheng_arena **out, const char *name)
+{
+    struct arena_file file;
+    int rc = chengi_sys_arena_identify(name, &file);
+    if (rc < 0)
+        return rc;
+    struct cheng_arena *arena = find_file(&file);
+    if (arena == NULL) {
+        rc = chengi_sys_arena_open(name, &file);
+        if (rc < 0)
+            return rc;
+        /* Between the two looks the name may have gone to another file, even to one that is attached. Then the
+         * new descriptor has to stay open, for good: closing it would drop that arena's row. */
+        arena = find_file(&file);
+    }
+    if (arena == NULL)
+        return attach_opened(out, &file);
+    arena->references++;
+    *out = arena;
+    return 0;
 }
 
 int cheng_arena_attach(cheng_arena **out, const char *name)

@@ -367,8 +367,9 @@ int chengi_shared_ring_new(struct shared_ring **out, cheng_arena *arena, size_t 
     if (!sane(item_size, capacity))
         return -EINVAL;
     int rc = chengi_arena_view(arena, &view);
-    if (rc == 0)
-        rc = new_handle(&ring, arena, item_size, capacity);
+    if (rc < 0)
+        return rc;
+    rc = new_handle(&ring, arena, item_size, capacity);
     if (rc < 0)
         return rc;
     rc = make_part(ring, &view);

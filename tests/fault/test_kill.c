@@ -610,7 +610,7 @@ static bool run_once(const struct operation *operation, const struct death *deat
 {
     cheng_arena *arena;
     cheng_arena_options options = { .bound = 5 * CHENG_MILLISECOND };
-    pid_t survivors[SURVIVORS_MAX];
+    pid_t survivors[SURVIVORS_MAX] = { 0 };
     assert_int_equal(cheng_arena_new(&arena, 1 << 20, &options), 0);
     struct stage *stage = cheng_arena_alloc(arena, sizeof *stage);
     assert_non_null(stage);

@@ -43,8 +43,8 @@ static void wait_for(pid_t pid)
 
 /* Runs the rest of the block in a child, and waits for it. */
 #define IN_CHILD                                                                                             \
-    for (pid_t child = fork(), once = 1; once; once = 0, child == 0 ? _exit(0) : wait_for(child))            \
-        if (child == 0)
+    for (pid_t forked = fork(), once = 1; once; once = 0, forked == 0 ? _exit(0) : wait_for(forked))         \
+        if (forked == 0)
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -152,7 +152,7 @@ static void as_another_program(const char *name)
     assert_string_equal(text, "from the first");
     char *answer = cheng_arena_alloc(arena, 32);
     assert_non_null(answer);
-    strcpy(answer, "from the second");
+    memcpy(answer, "from the second", sizeof "from the second");
     cheng_arena_set_root(arena, answer);
     assert_int_equal(cheng_arena_free(arena), 0);
 }
@@ -168,7 +168,7 @@ TEST(attach_from_another_program) // noqemu: starts itself again
     cheng_arena *arena;
     assert_int_equal(cheng_arena_new(&arena, SIZE, &(cheng_arena_options){ .name = name }), 0);
     char *text = cheng_arena_alloc(arena, 32);
-    strcpy(text, "from the first");
+    memcpy(text, "from the first", sizeof "from the first");
     cheng_arena_set_root(arena, text);
     pid_t child = fork();
     if (child == 0) {
@@ -621,13 +621,13 @@ TEST(call_sites)
     assert_false(chengi_arena_site_text(&view, 0, text, sizeof text));
     assert_false(chengi_arena_site_text(&view, 257, text, sizeof text));
     memset(site, 'x', sizeof site - 1);
-    strcpy(site + sizeof site - 6, "y.c:9");
+    memcpy(site + sizeof site - 6, "y.c:9", sizeof "y.c:9");
     assert_true(chengi_arena_site_text(&view, chengi_arena_site(&view, site), text, sizeof text));
     assert_int_equal(strlen(text), 55);
     assert_string_equal(text + 50, "y.c:9");
     int refused = 0;
     for (int i = 0; i < 2000; i++) { /* the table gets full: no more numbers, no harm */
-        static char many[2000][16];
+        static char many[2000][32];
         snprintf(many[i], sizeof many[i], "many.c:%d", i);
         refused += chengi_arena_site(&view, many[i]) == 0;
     }

@@ -551,6 +551,8 @@ TEST(close_wakes_who_waits)
     assert_int_equal(cheng_queue_put(full, &item), -EPIPE);
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    cheng_queue_free(empty);
+    cheng_queue_free(full);
 }
 
 TEST(only_the_maker_frees_the_queue)
@@ -630,6 +632,7 @@ TEST(a_process_puts_and_coroutines_get)
     }
     for (int i = 0; i < ITEMS; i++)
         assert_int_equal(flow->seen[0][i], 1);
+    cheng_queue_free(flow->queue);
 }
 
 static int wait_in_get(const void *arg, void *result)
@@ -657,6 +660,7 @@ TEST(cancel_ends_a_wait_on_shared_memory)
     int item = 1;
     assert_int_equal(cheng_queue_put(queue, &item), 0);
     assert_int_equal(cheng_queue_get_until(queue, &item, CHENG_NOW), 0);
+    cheng_queue_free(queue);
 }
 
 /* An unrelated process: its arena is at another address. */
@@ -717,6 +721,7 @@ TEST(objects_of_an_unrelated_process) // noqemu: starts itself again
     assert_int_equal(chengi_shared_ring_get(ring, &item, CHENG_NOW), 0);
     assert_int_equal(item, 42);
     assert_int_equal(cheng_lock_acquire_until(&root->lock, CHENG_FOREVER), -EOWNERDEAD);
+    chengi_shared_ring_free(ring);
     assert_int_equal(cheng_arena_unlink(name), 0);
 }
 
