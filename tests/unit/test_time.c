@@ -1,0 +1,182 @@
+/* Clock, deadlines and sleep. */
+#include "unit/actors.h"
+
+#include <limits.h>
+
+TEST(clock_is_monotonic_and_positive)
+{
+    int64_t before = cheng_clock_ns();
+    assert_true(before > 0);
+    for (int i = 0; i < 1000; i++) {
+        int64_t now = cheng_clock_ns();
+        assert_true(now >= before);
+        before = now;
+    }
+}
+
+TEST(after)
+{
+    int64_t now = cheng_clock_ns();
+    int64_t second = cheng_after(CHENG_SECOND).at_ns;
+    assert_true(second >= now + CHENG_SECOND && second <= cheng_clock_ns() + CHENG_SECOND);
+    assert_true(cheng_after(0).at_ns >= now);
+    assert_true(cheng_after(-CHENG_SECOND).at_ns < now);
+    assert_true(cheng_after(INT64_MAX).at_ns == INT64_MAX); /* cut to the end of the range */
+    assert_true(cheng_after(INT64_MIN).at_ns < now);
+    /* a computed deadline is never taken for one of the two special ones */
+    assert_true(cheng_after(INT64_MIN).at_ns != CHENG_NOW.at_ns);
+    assert_true(cheng_after(INT64_MIN).at_ns != CHENG_FOREVER.at_ns);
+    assert_true(cheng_after(-cheng_clock_ns()).at_ns != CHENG_FOREVER.at_ns);
+    assert_int_equal(CHENG_FOREVER.at_ns, 0);
+    assert_int_equal(CHENG_SECOND, 1000 * CHENG_MILLISECOND);
+    assert_int_equal(CHENG_MILLISECOND, 1000 * CHENG_MICROSECOND);
+    assert_int_equal(CHENG_MICROSECOND, 1000 * CHENG_NANOSECOND);
+}
+
+TEST(a_past_deadline_in_every_range)
+{
+    cheng_event event = { 0 };
+    const int64_t past[] = { 1, -1, INT64_MIN + 1, cheng_clock_ns() };
+    for (size_t i = 0; i < sizeof past / sizeof *past; i++)
+        assert_int_equal(cheng_event_wait_until(&event, cheng_deadline_at(past[i])), -ETIMEDOUT);
+}
+
+static int sleep_and_check(void *unused)
+{
+    static const cheng_duration durations[] = { 1,
+                                                1000,
+                                                CHENG_MICROSECOND * 17,
+                                                CHENG_MICROSECOND * 300,
+                                                CHENG_MILLISECOND,
+                                                CHENG_MILLISECOND * 3,
+                                                CHENG_MILLISECOND * 20 };
+    (void)unused;
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+        int64_t begun = cheng_clock_ns();
+        assert_int_equal(cheng_sleep(durations[i]), 0);
+        assert_true(cheng_clock_ns() - begun >= durations[i]); /* never early */
+        cheng_deadline deadline = cheng_after(durations[i]);
+        assert_int_equal(cheng_sleep_until(deadline), 0);
+        assert_true(cheng_clock_ns() >= deadline.at_ns);
+        assert_int_equal(cheng_sleep_until(deadline), 0); /* in the past */
+    }
+    assert_int_equal(cheng_sleep(0), 0);
+    assert_int_equal(cheng_sleep(-5), 0);
+    assert_int_equal(cheng_sleep_until(CHENG_NOW), 0);
+    return 0;
+}
+
+TEST(sleep_is_never_short)
+{
+    for (enum place place = 0; place < PLACES; place++) {
+        struct actor actor;
+        actor_start(&actor, place, sleep_and_check, NULL);
+        assert_int_equal(actor_join(&actor), 0);
+    }
+}
+
+/* Sleepers wake in the order of their deadlines, whatever the order of their coming. */
+enum { SLEEPERS = 40 };
+static int woken[SLEEPERS], woken_count;
+
+static int sleep_and_sign(const void *argument, void *result)
+{
+    struct {
+        int number;
+        cheng_deadline deadline;
+    } mine;
+    (void)result;
+    memcpy(&mine, argument, sizeof mine);
+    assert_int_equal(cheng_sleep_until(mine.deadline), 0);
+    woken[woken_count++] = mine.number; /* one thread */
+    return 0;
+}
+
+static int start_sleepers(const void *argument, void *result)
+{
+    cheng_deadline first = cheng_after(10 * CHENG_MILLISECOND);
+    (void)argument, (void)result;
+    for (int i = 0; i < SLEEPERS; i++) {
+        struct {
+            int number;
+            cheng_deadline deadline;
+        } theirs = { i * 7 % SLEEPERS, { 0 } };
+        theirs.deadline = cheng_deadline_at(first.at_ns + theirs.number * 100 * CHENG_MICROSECOND);
+        assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, sleep_and_sign, &theirs, sizeof theirs, NULL), 0);
+    }
+    return 0;
+}
+
+TEST(sleepers_wake_in_order)
+{
+    assert_int_equal(cheng_run(NULL, start_sleepers, NULL, 0), 0);
+    assert_int_equal(woken_count, SLEEPERS);
+    for (int i = 0; i < SLEEPERS; i++)
+        assert_int_equal(woken[i], i);
+}
+
+static int sleep_forever(void *unused)
+{
+    (void)unused;
+    return cheng_sleep_until(CHENG_FOREVER);
+}
+
+TEST(sleep_for_ever_can_be_cancelled)
+{
+    for (enum place place = 0; place < PLACES; place++) {
+        struct actor actor;
+        actor_start(&actor, place, sleep_forever, NULL);
+        wait_until_blocked(actor.self, CHENGI_WAIT_SLEEP);
+        cheng_cancel(actor.self);
+        assert_int_equal(actor_join(&actor), -ECANCELED);
+    }
+}
+
+static int sleep_long(void *context)
+{
+    return cheng_sleep(*(cheng_duration *)context);
+}
+
+/* Up to the ends of the clock's range. */
+TEST(very_long_sleeps)
+{
+    cheng_duration durations[] = { 3600 * CHENG_SECOND, 1000000 * CHENG_SECOND, INT64_MAX / 2, INT64_MAX };
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++)
+        for (enum place place = 0; place < PLACES; place++) {
+            struct actor actor;
+            actor_start(&actor, place, sleep_long, &durations[i]);
+            wait_until_blocked(actor.self, CHENGI_WAIT_SLEEP);
+            (void)cheng_sleep(100 * CHENG_MICROSECOND);
+            assert_true(task_waits(actor.self, CHENGI_WAIT_SLEEP));
+            cheng_cancel(actor.self);
+            assert_int_equal(actor_join(&actor), -ECANCELED);
+        }
+}
+
+/* A coroutine's sleep is not held up by others that never wait but yield. */
+static bool stop;
+
+static int yield_all_the_time(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    while (!stop)
+        cheng_yield();
+    return 0;
+}
+
+static int sleep_among_the_busy(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, yield_all_the_time, NULL, 0, NULL), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(cheng_sleep(CHENG_MILLISECOND), 0);
+    stop = true;
+    return 0;
+}
+
+TEST(sleep_beside_busy_coroutines)
+{
+    assert_int_equal(cheng_run(NULL, sleep_among_the_busy, NULL, 0), 0);
+    assert_true(stop);
+}
