@@ -32,6 +32,10 @@ const char *cheng_strerror(int error)
     default:
         break;
     }
-    const char *text = strerrordesc_np(error < 0 ? -error : error); /* static, so also from handlers */
+#ifdef __GLIBC__
+    const char *text = strerrordesc_np(error < 0 ? -error : error); /* never translated or written to */
+#else
+    const char *text = strerror(error < 0 ? -error : error);
+#endif
     return text == NULL ? "unknown error" : text;
 }
