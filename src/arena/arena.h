@@ -29,6 +29,8 @@ enum arena_tag {
     CHENGI_ARENA_TAGS = 6
 };
 
+enum { CHENGI_ARENA_SITE_MAX = 256 };
+
 struct arena_header;
 
 /* What a primitive needs of its arena. Valid until the process detaches. */
@@ -75,8 +77,8 @@ void *chengi_arena_at(const struct arena_view *view, uint64_t offset, size_t siz
 void chengi_arena_hold(cheng_arena *arena);
 void chengi_arena_unhold(cheng_arena *arena);
 
-/* A call site, a string literal, as a number that every process of the arena can read; 0 when the table is
- * full. Text comes back cut to its last 55 characters. */
+/* A call site, a string literal, as a number that every process of the arena can read, CHENGI_ARENA_SITE_MAX at
+ * the most; 0 when the table is full. Text comes back cut to its last 55 characters. */
 uint32_t chengi_arena_site(const struct arena_view *view, const char *site);
 bool chengi_arena_site_text(const struct arena_view *view, uint32_t site, char *text, size_t room);
 

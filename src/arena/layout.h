@@ -22,7 +22,7 @@ enum {
     ARENA_UNIT = 16,   /* of blocks */
     ARENA_ROWS = 16384,
     ARENA_BINS = 32,
-    ARENA_SITES = 256,
+    ARENA_SITES = CHENGI_ARENA_SITE_MAX,
     ARENA_SITE_WORDS = 7
 };
 #define ARENA_SIZE_MAX (UINT64_C(1) << 36) /* 24 bits of pages */

@@ -10,13 +10,14 @@
 _Static_assert(sizeof(cheng_lock) == 16, "a lock is 16 bytes, private or shared");
 
 enum { HELD = 1 }; /* beside 0 and negative errnos: not now */
+enum { SITE_BITS = 9 };
+_Static_assert(CHENGI_ARENA_SITE_MAX < 1 << SITE_BITS, "holder has room for a site");
 
 static const int64_t STARVES_NS = CHENG_MILLISECOND;
 
 struct attempt {
     cheng_lock *lock;
     struct arena_view view;
-    uint32_t task;   /* our task, scrambled */
     uint64_t holder; /* what we leave in the lock */
     cheng_deadline deadline;
     bool slept;
@@ -28,15 +29,31 @@ static uint32_t owner_of(uint32_t word)
     return word & ~(uint32_t)CHENGI_FLAGS;
 }
 
-static uint32_t scrambled(uint32_t task, uint32_t participant)
+static uint32_t tag_of(uint32_t participant)
 {
-    uint32_t both = task ^ participant * UINT32_C(0x9e3779b1);
-    return both != 0 ? both : 1;
+    uint32_t row = participant >> 2 & 0x3fff, generation = participant >> 16;
+    return row | (generation & 0x1ff) << 14;
 }
 
-static uint32_t unscrambled(uint64_t holder, uint32_t participant)
+static uint64_t holder_make(uint32_t task, uint32_t participant, uint32_t site)
 {
-    return (uint32_t)(holder >> 32) ^ participant * UINT32_C(0x9e3779b1);
+    return (uint64_t)task << 32 | tag_of(participant) << SITE_BITS | site;
+}
+
+static uint32_t holder_task(uint64_t holder)
+{
+    return (uint32_t)(holder >> 32);
+}
+
+static uint32_t holder_tag(uint64_t holder)
+{
+    return (uint32_t)holder >> SITE_BITS;
+}
+
+/* The same task of the same participant, wherever it took the lock. */
+static bool same_holder(uint64_t a, uint64_t b)
+{
+    return a >> SITE_BITS == b >> SITE_BITS;
 }
 
 static int find_arena(const cheng_lock *lock, struct arena_view *view)
@@ -69,11 +86,11 @@ static bool take(const struct attempt *attempt, uint32_t word, uint32_t flags)
 static int examine_ours(const struct attempt *attempt)
 {
     uint64_t holder = load_relaxed(&attempt->lock->holder);
-    if (holder >> 32 == 0)
-        return HELD; /* about to be written */
-    if (holder >> 32 == attempt->task)
+    if (holder_tag(holder) != holder_tag(attempt->holder))
+        return HELD; /* about to be written, or it has changed hands */
+    if (same_holder(holder, attempt->holder))
         return attempt->deadline.at_ns == INT64_MIN ? HELD : -EDEADLK;
-    if (chengi_runner_alive(unscrambled(holder, attempt->view.word)))
+    if (chengi_runner_alive(holder_task(holder)))
         return HELD;
     return cas_acquire(&attempt->lock->holder, &holder, attempt->holder) ? -EOWNERDEAD : HELD;
 }
@@ -181,8 +198,8 @@ int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const 
     int rc = find_arena(lock, &attempt.view);
     if (rc < 0)
         return rc;
-    attempt.task = scrambled(chengi_runner_self()->self.word, attempt.view.word);
-    attempt.holder = (uint64_t)attempt.task << 32 | chengi_arena_site(&attempt.view, site);
+    attempt.holder = holder_make(chengi_runner_self()->self.word, attempt.view.word,
+                                 chengi_arena_site(&attempt.view, site));
     if (likely(take(&attempt, CHENGI_SHARED_FREE, 0)))
         return 0;
     return acquire_slowly(&attempt, site);
@@ -190,8 +207,9 @@ int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const 
 
 static bool owned(const cheng_lock *lock, const struct arena_view *view)
 {
-    uint32_t task = scrambled(chengi_runner_self()->self.word, view->word);
-    return owner_of(load_relaxed(&lock->word)) == view->word && load_relaxed(&lock->holder) >> 32 == task;
+    uint64_t mine = holder_make(chengi_runner_self()->self.word, view->word, 0);
+    return owner_of(load_relaxed(&lock->word)) == view->word &&
+           same_holder(load_relaxed(&lock->holder), mine);
 }
 
 int chengi_shared_lock_release(cheng_lock *lock)

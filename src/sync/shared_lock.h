@@ -19,8 +19,9 @@
  *
  * `holder` says which of the owner's tasks has it, and where it was taken:
  *
- *   bits 32-63  the task's word, scrambled with the participant's; 0: nobody, or not written yet
- *   bits 0-31   the call site, a number of the arena; 0: unknown
+ *   bits 32-63  the task's word
+ *   bits 9-31   a tag of the participant: its row, and 9 bits of its generation; 0: nobody, or not written yet
+ *   bits 0-8    the call site, a number of the arena; 0: unknown
  *
  *   from   to     by
  *   any    mine   who has just become the owner
@@ -28,8 +29,10 @@
  *   dead   mine   who found that the task ended holding the lock, in the same process: -EOWNERDEAD. The word
  *                 stays as it is, for the process is the same; so this compare-and-swap decides who it is
  *
- * Since holder is 0 whenever the word is freed, a task that is in holder has not released the lock. Scrambling
- * keeps a dead process's task, left there, from looking like one of ours in the moment between the two stores. */
+ * A task clears holder before it frees the word, so one that is in holder has not released the lock. The tag is
+ * needed because word and holder are two stores: between those of one who takes over from a dead process, or when
+ * the lock has changed hands since the word was read, holder speaks of a task of another process, whose word may
+ * mean a live or an ended task in ours. */
 #ifndef CHENG_SYNC_SHARED_LOCK_H
 #define CHENG_SYNC_SHARED_LOCK_H
 

@@ -201,6 +201,73 @@ TEST(abandoned_by_a_process)
     }
 }
 
+struct counted {
+    cheng_lock *lock;
+    cheng_condition *changed;
+    int64_t a, b, turn, rounds;
+};
+
+static void *take_over(void *arg)
+{
+    struct counted *counted = arg;
+    int rc = cheng_lock_acquire_until(counted->lock, CHENG_FOREVER);
+    assert_true(rc == 0 || rc == -EOWNERDEAD);
+    counted->a += rc == -EOWNERDEAD;
+    assert_int_equal(__atomic_exchange_n(&counted->turn, 1, __ATOMIC_RELAXED), 0);
+    for (int i = 0; i < 200; i++)
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&counted->turn, 0, __ATOMIC_RELAXED);
+    assert_int_equal(cheng_lock_release(counted->lock), 0);
+    return NULL;
+}
+
+static void take_over_in_process(void *arg)
+{
+    take_over(arg);
+}
+
+TEST(one_of_many_takes_over)
+{
+    begin();
+    struct counted *counted = take(sizeof *counted);
+    counted->lock = make_lock();
+    for (int i = 0; i < 100; i++) {
+        wait_for(start(abandon_in_process, counted->lock));
+        pthread_t threads[3];
+        pid_t children[2];
+        for (int j = 0; j < 2; j++)
+            children[j] = start(take_over_in_process, counted);
+        for (int j = 0; j < 3; j++)
+            assert_int_equal(pthread_create(&threads[j], NULL, take_over, counted), 0);
+        for (int j = 0; j < 3; j++)
+            assert_int_equal(pthread_join(threads[j], NULL), 0);
+        for (int j = 0; j < 2; j++)
+            wait_for(children[j]);
+        assert_int_equal(counted->a, i + 1);
+    }
+}
+
+/* The moment between the two stores of one who takes over: the word is ours, the holder is the dead one's. */
+TEST(the_holder_of_another_process_is_not_ours)
+{
+    begin();
+    cheng_lock *lock = make_lock();
+    wait_for(start(abandon_in_process, lock));
+    uint64_t left = lock->holder;
+    assert_true(left != 0);
+    assert_int_equal(cheng_lock_acquire_until(lock, CHENG_NOW), -EOWNERDEAD);
+    uint64_t mine = lock->holder;
+    for (uint64_t task = 0; task < 64;
+         task++) { /* a task of theirs that is us, that is another, that is none */
+        lock->holder = (left & UINT32_MAX) | ((mine >> 32) ^ task << 8) << 32;
+        assert_int_equal(cheng_lock_acquire_until(lock, CHENG_NOW), -EAGAIN);
+        assert_int_equal(cheng_lock_acquire_until(lock, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+        assert_int_equal(cheng_lock_release(lock), -EPERM);
+    }
+    lock->holder = mine;
+    assert_int_equal(cheng_lock_release(lock), 0);
+}
+
 TEST(a_child_does_not_hold_what_its_parent_holds)
 {
     begin();
@@ -209,12 +276,6 @@ TEST(a_child_does_not_hold_what_its_parent_holds)
     wait_for(start(try_from_process, lock));
     assert_int_equal(cheng_lock_release(lock), 0);
 }
-
-struct counted {
-    cheng_lock *lock;
-    cheng_condition *changed;
-    int64_t a, b, turn, rounds;
-};
 
 static void count_up(void *arg)
 {
