@@ -222,7 +222,7 @@ static int drive(const void *arg, void *result)
     return 0;
 }
 
-static int client_init(struct client *c, unsigned in_flight)
+static int client_init(struct client *c, unsigned in_flight, unsigned per_host)
 {
     struct rlimit limit = { 0, 0 };
     (void)getrlimit(RLIMIT_NOFILE, &limit);
@@ -239,6 +239,7 @@ static int client_init(struct client *c, unsigned in_flight)
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, timer_changed);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)in_flight);
+    curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)per_host);
     return cheng_start(&c->driver, CHENG_COROUTINE, drive, &c, sizeof(struct client *),
                        &(cheng_task_options){ .name = "http driver", .stack_size = DRIVER_STACK });
 }
@@ -251,7 +252,7 @@ static void client_discard(struct client *c)
     curl_global_cleanup();
 }
 
-int client_new(struct client **out, unsigned in_flight)
+int client_new(struct client **out, unsigned in_flight, unsigned per_host)
 {
     struct client *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -260,7 +261,7 @@ int client_new(struct client **out, unsigned in_flight)
         free(c);
         return -ENOMEM;
     }
-    int rc = client_init(c, in_flight);
+    int rc = client_init(c, in_flight, per_host);
     if (rc < 0) {
         curl_multi_cleanup(c->multi);
         client_discard(c);

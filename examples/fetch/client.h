@@ -41,8 +41,9 @@ struct transfer {
 };
 
 /* The driver and the watchers run in the calling coroutine's runtime, which has one worker (cheng_run). Expects
- * SIGPIPE to be ignored (TLS libraries write without MSG_NOSIGNAL). */
-CHENG_NODISCARD int client_new(struct client **out, unsigned in_flight);
+ * SIGPIPE to be ignored (TLS libraries write without MSG_NOSIGNAL). `per_host` connections to one host, 0: as many as
+ * are in flight. */
+CHENG_NODISCARD int client_new(struct client **out, unsigned in_flight, unsigned per_host);
 
 /* Fetches a page and blocks the calling task until it is there, or has failed. Any thread, any coroutine. */
 void client_fetch(struct client *client, struct transfer *transfer);

@@ -138,7 +138,7 @@ int fetch_all(const struct job *job)
         rc = cheng_queue_new(&shared.outcomes, sizeof(struct outcome),
                              &(cheng_queue_options){ .capacity = OUTCOMES });
     if (rc == 0)
-        rc = client_new(&shared.client, job->in_flight);
+        rc = client_new(&shared.client, job->in_flight, job->per_host);
     if (rc == 0)
         rc = fill(shared.numbers, job->count);
     if (rc == 0)

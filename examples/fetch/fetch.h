@@ -9,7 +9,7 @@
 
 struct job {
     enum cheng_kind kind;
-    unsigned workers, in_flight;
+    unsigned workers, in_flight, per_host; /* options.h */
     char **urls;
     size_t count;
     struct store *store;

@@ -75,8 +75,16 @@ static int run(const struct options *options, char **urls)
     if (rc < 0)
         report_trouble(&report, "%s: cannot be written, nothing is stored: %s", options->out, strerror(-rc));
 
-    struct job job = { options->kind, options->workers, options->in_flight, urls, options->pages,
-                       &store,        &report };
+    struct job job = {
+        .kind = options->kind,
+        .workers = options->workers,
+        .in_flight = options->in_flight,
+        .per_host = options->per_host,
+        .urls = urls,
+        .count = options->pages,
+        .store = &store,
+        .report = &report,
+    };
     const struct job *shared = &job;
     int64_t start = cheng_clock_ns();
     rc = cheng_run(&status, main_task, &shared, sizeof(const struct job *));

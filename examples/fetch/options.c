@@ -13,6 +13,7 @@
 enum {
     IN_FLIGHT_OURS = 1000, /* our own server can bear it */
     IN_FLIGHT_STRANGERS = 64,
+    PER_HOST_STRANGERS = 6, /* as browsers have it: many a small server queues five, and drops the others */
     WORKERS_THREADS = 100,
     PAGES = 500,
     MOST = 1000000,
@@ -27,7 +28,7 @@ static const char help[] =
     "\n"
     "  -k, --kind thread|coroutine  what the workers are (coroutine)\n"
     "  -w, --workers N              how many work (as many as may be in flight; of threads, 100)\n"
-    "  -i, --in-flight N            requests under way at the same time (1000; 64 with URLs)\n"
+    "  -i, --in-flight N            requests under way at the same time (1000; with URLs 64, 6 to a host)\n"
     "  -p, --pages N                pages of the built-in server (500)\n"
     "  -o, --out DIR                store the pages, and db.txt, in this directory\n"
     "  -h, --help                   print this\n"
@@ -93,6 +94,8 @@ static int fit_descriptors(struct options *o)
     limit.rlim_cur = limit.rlim_max; /* lowered by default only for programs that use select */
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     rlim_t room = limit.rlim_max < OTHER_FILES ? 0 : (limit.rlim_max - OTHER_FILES) / each;
+    if (wanted == 0 && o->urls != NULL)
+        o->per_host = PER_HOST_STRANGERS;
     if (wanted == 0)
         wanted = o->urls == NULL ? least(IN_FLIGHT_OURS, (unsigned)(room < MOST ? room : MOST))
                                  : IN_FLIGHT_STRANGERS;

@@ -120,7 +120,7 @@ int report_end(struct report *r, double seconds, double delay)
     }
     printf("%-*s%.3f s\n", LABEL_WIDTH, "wall time", seconds);
     printf("%-*s%.1f s at %s\n", LABEL_WIDTH, "one after another", alone, delay > 0 ? "least" : "most");
-    if (seconds > 0)
+    if (seconds > 0 && alone > 0)
         printf("%-*s%.0f times\n", LABEL_WIDTH, "speed-up", alone / seconds);
     return r->trouble ? 1 : 0;
 }
