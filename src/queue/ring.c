@@ -76,10 +76,12 @@ static inline void wake_waiter(struct ring_end *end)
     chengi_unpark_one(low_half(end), clear_flag, end);
 }
 
-/* Full (empty) at the moment? Else somebody is between taking a ticket and finishing with its slot. */
+/* Full (empty) at the moment? Else somebody is between taking a ticket and finishing with its slot. A putter's
+ * tail, read first, may be older than head, and even behind it: that is not full. */
 static bool really_blocked(const struct ring *ring, uint64_t tail, uint64_t head, bool putting)
 {
-    return putting ? ticket_of(tail) - ticket_of(head) >= ring->capacity : ticket_of(tail) == ticket_of(head);
+    int64_t size = (int64_t)(ticket_of(tail) - ticket_of(head));
+    return putting ? size >= (int64_t)ring->capacity : size == 0;
 }
 
 /* Waits until a put (get) may succeed, and returns 0; or tells why not. `*spins`: rounds left for a thread to
@@ -92,7 +94,8 @@ static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_dead
     /* the end that others move is read last: what it says of the other is then not too old */
     uint64_t own = load_acquire(putting ? &ring->tail.word : &ring->head.word);
     uint64_t word = load_acquire(&end->word);
-    if (!putting && (word & CLOSED) && ticket_of(word) == ticket_of(own))
+    /* a putter that parked on a head closed already would not be woken: close has looked for it */
+    if ((word & CLOSED) && (putting || ticket_of(word) == ticket_of(own)))
         return -EPIPE;
     if (!really_blocked(ring, putting ? own : word, putting ? word : own, putting)) {
         chengi_host_relax(); /* bounded by what the other still has to do: a copy */
