@@ -8,16 +8,20 @@
 #include "base/deadline.h"
 #include "task/offload.h"
 
+static bool keep_text(char *to, size_t room, const char *text)
+{
+    size_t size = text == NULL ? 0 : strlen(text) + 1;
+    if (size > room)
+        return false;
+    memcpy(to, text == NULL ? "" : text, size == 0 ? 1 : size);
+    return true;
+}
+
 int chengi_resolve(struct net_addresses *out, const char *host, const char *service, cheng_deadline deadline)
 {
     struct net_query query = { .any_host = host == NULL, .numeric = true };
-    if ((host != NULL && strlen(host) >= sizeof query.host) ||
-        (service != NULL && strlen(service) >= sizeof query.service))
+    if (!keep_text(query.host, sizeof query.host, host) || !keep_text(query.service, sizeof query.service, service))
         return -EINVAL;
-    if (host != NULL)
-        strcpy(query.host, host);
-    if (service != NULL)
-        strcpy(query.service, service);
     int rc = chengi_sys_lookup(&query, out);
     if (rc != -ENOENT)
         return rc;

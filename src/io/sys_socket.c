@@ -135,7 +135,7 @@ void chengi_sys_close(int fd)
 
 int chengi_sys_port(int fd)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = { .ss_family = AF_UNSPEC };
     socklen_t size = sizeof storage;
     if (getsockname(fd, (struct sockaddr *)&storage, &size) < 0)
         return -errno;

@@ -15,6 +15,6 @@ void chengi_task_in_child(void);
 
 /* When a worker ends: what the layer io has kept for it. NULL is allowed. */
 struct descriptors;
-void chengi_descriptors_free(struct descriptors *descriptors);
+void chengi_descriptors_free(struct descriptors *all);
 
 #endif
