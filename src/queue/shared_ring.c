@@ -66,6 +66,12 @@ static bool index_closed(uint64_t index)
     return (index & CLOSED) != 0;
 }
 
+/* Tail says it first; a putter that read tail before that, and head after, must not sleep on head. */
+static bool is_closed(uint64_t tail, uint64_t head)
+{
+    return index_closed(tail) || index_closed(head);
+}
+
 static uint32_t distance(uint64_t tail, uint64_t head)
 {
     return (index_count(tail) - index_count(head)) & COUNT_MASK;
@@ -179,7 +185,7 @@ static int try_put(struct shared_ring *ring, const void *item, cheng_deadline de
     int rc = read_indexes(ring, true, &tail, seen);
     if (rc < 0)
         return rc;
-    if (index_closed(tail))
+    if (is_closed(tail, *seen))
         return -EPIPE;
     if (distance(tail, *seen) == ring->capacity)
         return WOULD_BLOCK;
@@ -190,7 +196,7 @@ static int try_put(struct shared_ring *ring, const void *item, cheng_deadline de
     if (rc == 0 && distance(tail, *seen) > ring->capacity)
         rc = -EBADMSG;
     if (rc == 0 && distance(tail, *seen) == ring->capacity)
-        rc = index_closed(tail) ? -EPIPE : WOULD_BLOCK;
+        rc = is_closed(tail, *seen) ? -EPIPE : WOULD_BLOCK;
     if (rc == 0) {
         memcpy(slot_of(ring, tail), item, ring->item_size);
         rc = advance(&end->index, tail, true);
@@ -233,7 +239,7 @@ static void stop_sleeping(const struct shared_ring *ring, bool putting, struct e
     for (;;) {
         int rc = read_indexes(ring, putting, &tail, &head);
         bool blocked = distance(tail, head) == (putting ? ring->capacity : 0);
-        if (rc < 0 || index_closed(tail) || !blocked) {
+        if (rc < 0 || is_closed(tail, head) || !blocked) {
             chengi_unpark_shared(half_of(&other->index), 1);
             return;
         }

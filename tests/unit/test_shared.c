@@ -616,6 +616,32 @@ TEST(close_wakes_who_waits)
     cheng_queue_free(full);
 }
 
+static void *close_now(void *arg)
+{
+    cheng_queue_close((cheng_queue *)arg);
+    return NULL;
+}
+
+/* The same, with close anywhere in the call: nobody goes to sleep on a queue that has just been closed. */
+TEST(close_races_with_going_to_sleep)
+{
+    begin();
+    for (int i = 0; i < 2000; i++) {
+        cheng_queue *queue = make_queue(4, 1);
+        int item = 1;
+        pthread_t thread;
+        if (i % 2 == 0)
+            assert_int_equal(cheng_queue_put(queue, &item), 0);
+        assert_int_equal(pthread_create(&thread, NULL, close_now, queue), 0);
+        for (int j = 0; j < i * 7 % 4000; j++)
+            __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        int rc = i % 2 == 0 ? cheng_queue_put(queue, &item) : cheng_queue_get(queue, &item);
+        assert_int_equal(rc, -EPIPE);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        cheng_queue_free(queue);
+    }
+}
+
 TEST(only_the_maker_frees_the_queue)
 {
     begin();
