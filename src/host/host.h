@@ -90,6 +90,7 @@ size_t chengi_host_page_size(void);
 
 /* ---- waiting for descriptors: one poller for each worker ---- */
 
+/* HUNG_UP: the other side has finished or is gone, or an error is pending; never alone. */
 enum { CHENGI_HOST_READABLE = 1, CHENGI_HOST_WRITABLE = 2, CHENGI_HOST_HUNG_UP = 4 };
 
 struct host_event {

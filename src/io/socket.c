@@ -2,6 +2,7 @@
  *
  *   READY   trying is worth while: set by the poller's events, and before the first try; cleared by the task
  *           that tries, before it tries, so that an event that comes in between is not lost
+ *   HUNG_UP (in) the peer has finished, or an error is pending: comes with READY, is cleared with it
  *   CLOSED  set by close, for good
  *   0       tried, and nothing was there: wait
  *
@@ -11,7 +12,8 @@
  *   parks while the word is 0
  *
  * An arrival after the clearing sets READY again: the park returns at once. A read that got less than it had
- * room for has emptied the socket and leaves READY clear: the next read parks without a system call.
+ * room for has emptied the socket and leaves READY clear: the next read parks without a system call. But not
+ * after HUNG_UP: data and end may have come as one event, so the end, still to be read, will not be told again.
  *
  * `users` says who is inside: READER, WRITER, CLOSING. The descriptor is closed by whoever leaves the word at
  * CLOSING alone, so that no call uses a number that is another file by now.
@@ -34,7 +36,7 @@
 #include "run/runner.h"
 #include "run/worker.h"
 
-enum { READY = 1, CLOSED = 2 };
+enum { READY = 1, CLOSED = 2, HUNG_UP = 4 };
 enum { READER = 1, WRITER = 2, CLOSING = 4 };
 
 struct cheng_socket {
@@ -53,11 +55,11 @@ static struct {
 
 /* ---- events ---- */
 
-static void set_ready(uint32_t *word)
+static void set_ready(uint32_t *word, uint32_t flags)
 {
-    if (load_relaxed(word) & READY)
-        return; /* who clears it tries after */
-    if (!(__atomic_fetch_or(word, READY, __ATOMIC_SEQ_CST) & READY))
+    if ((load_relaxed(word) & flags) == flags)
+        return; /* who clears them tries after */
+    if (!(__atomic_fetch_or(word, flags, __ATOMIC_SEQ_CST) & READY))
         chengi_unpark(word, UINT32_MAX);
 }
 
@@ -65,9 +67,9 @@ static void on_event(struct watch *watch, unsigned events)
 {
     struct cheng_socket *s = CHENGI_CONTAINER(watch, struct cheng_socket, watch);
     if (events & CHENGI_HOST_READABLE)
-        set_ready(&s->in);
+        set_ready(&s->in, events & CHENGI_HOST_HUNG_UP ? READY | HUNG_UP : READY);
     if (events & CHENGI_HOST_WRITABLE)
-        set_ready(&s->out);
+        set_ready(&s->out, READY);
 }
 
 /* A coroutine's socket is watched by its worker's poller; adding it reports what is there already. */
@@ -157,10 +159,13 @@ void cheng_socket_free(cheng_socket *s)
 
 /* ---- trying and waiting ---- */
 
-static void expect(uint32_t *word)
+/* Before a try. Returns HUNG_UP if that was set. */
+static uint32_t expect(uint32_t *word)
 {
-    if (load_relaxed(word) & READY)
-        __atomic_fetch_and(word, ~(uint32_t)READY, __ATOMIC_SEQ_CST);
+    uint32_t flags = load_relaxed(word);
+    if (flags & READY)
+        flags = __atomic_fetch_and(word, ~(uint32_t)(READY | HUNG_UP), __ATOMIC_SEQ_CST);
+    return flags & HUNG_UP;
 }
 
 /* Waits until the direction may be tried again. */
@@ -189,11 +194,12 @@ static bool known_empty(struct cheng_socket *s)
 int cheng_socket_read_until(cheng_socket *s, void *buffer, size_t size, size_t *got, cheng_deadline deadline)
 {
     int n = -EAGAIN, rc = enter(s, READER);
+    uint32_t hung_up = 0;
     if (rc < 0)
         return rc;
     for (;;) {
         if (!known_empty(s)) {
-            expect(&s->in);
+            hung_up = expect(&s->in);
             n = chengi_sys_receive(s->fd, buffer, size);
         }
         if (n != -EAGAIN && n != -EINTR)
@@ -202,13 +208,13 @@ int cheng_socket_read_until(cheng_socket *s, void *buffer, size_t size, size_t *
         if (rc < 0)
             break;
     }
-    if (rc == 0 && n >= 0) {
+    /* all but a short read: there may be more; the end, and what follows an error, are told once */
+    if (rc == 0 && (n <= 0 || (size_t)n == size || hung_up))
+        __atomic_fetch_or(&s->in, READY | hung_up, __ATOMIC_RELAXED);
+    if (rc == 0 && n >= 0)
         *got = (size_t)n;
-        if ((size_t)n == size || n == 0) /* there may be more; the end stays readable */
-            __atomic_fetch_or(&s->in, READY, __ATOMIC_RELAXED);
-    } else if (rc == 0) {
+    else if (rc == 0)
         rc = n;
-    }
     leave(s, READER);
     return rc;
 }

@@ -96,7 +96,7 @@ static unsigned ready_of_epoll(uint32_t events)
         ready |= CHENGI_HOST_READABLE;
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         ready |= CHENGI_HOST_WRITABLE;
-    if (events & (EPOLLHUP | EPOLLERR))
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         ready |= CHENGI_HOST_HUNG_UP;
     return ready;
 }
@@ -182,7 +182,7 @@ int chengi_host_poll_pair(int fd, unsigned events, int wake_fd, int64_t deadline
         ready |= CHENGI_HOST_READABLE;
     if (fds[0].revents & (POLLOUT | POLLHUP | POLLERR))
         ready |= CHENGI_HOST_WRITABLE;
-    if (fds[0].revents & (POLLHUP | POLLERR))
+    if (fds[0].revents & (POLLRDHUP | POLLHUP | POLLERR))
         ready |= CHENGI_HOST_HUNG_UP;
     return ready;
 }
