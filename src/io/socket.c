@@ -119,13 +119,14 @@ static void socket_recycle(struct cheng_socket *s)
 
 static int enter(struct cheng_socket *s, uint32_t who)
 {
-    uint32_t users = __atomic_fetch_or(&s->users, who, __ATOMIC_ACQUIRE);
-    if (unlikely(users & CLOSING)) {
-        if (!(users & who))
-            __atomic_fetch_and(&s->users, ~who, __ATOMIC_RELAXED);
-        return -EBADF;
-    }
-    return users & who ? -EBUSY : 0;
+    uint32_t users = load_relaxed(&s->users);
+    do {
+        if (unlikely(users & CLOSING)) /* and left as it is: the last to leave must find CLOSING alone */
+            return -EBADF;
+        if (users & who)
+            return -EBUSY;
+    } while (!cas_acquire(&s->users, &users, users | who));
+    return 0;
 }
 
 static void leave(struct cheng_socket *s, uint32_t who)
