@@ -10,7 +10,7 @@
 
 /* Every POLL_PERIOD picks a busy worker looks at its inbox, its timers and its descriptors. */
 enum { POLL_PERIOD = 128, SPIN_MOST = 2000, HOT_STACKS = 64 };
-static const int64_t sentinel_period_ns = 1000000;
+static const int64_t patience_least_ns = 1000000, patience_most_ns = 64000000;
 
 __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
 
@@ -192,23 +192,34 @@ static void poll_events(struct worker *worker, int64_t deadline_ns)
     }
 }
 
-/* Another's oldest task, or a newest one that has not moved since we looked last. */
-static struct cheng_task *steal(struct worker *worker, bool patient)
+/* Another's newest task, if it is the one that we saw when we looked last. Each look at a new one goes to the next
+ * worker that has any, so that each gets its turn. */
+static struct cheng_task *steal_newest(struct worker *worker)
+{
+    struct runtime *runtime = worker->runtime;
+    uint32_t *from = &worker->suspect_of;
+    struct cheng_task *task = worker->suspect;
+    worker->suspect = NULL;
+    if (task != NULL && load_relaxed(&runtime->workers[*from].newest) == task) { /* a hint, never followed */
+        if (cas_acq_rel(&runtime->workers[*from].newest, &task, NULL)) /* acquire: the task's content */
+            return task;
+    }
+    for (unsigned i = 0; i < runtime->count && worker->suspect == NULL; i++) {
+        *from = (*from + 1) % runtime->count;
+        if (*from != worker->index)
+            worker->suspect = load_relaxed(&runtime->workers[*from].newest);
+    }
+    return NULL;
+}
+
+/* Another's oldest task, or a newest one that has grown old. */
+static struct cheng_task *steal(struct worker *worker)
 {
     struct runtime *runtime = worker->runtime;
     struct cheng_task *task = fresh_pop(&runtime->injected);
-    for (unsigned i = 1; task == NULL && i < runtime->count; i++) {
-        struct worker *victim = &runtime->workers[(worker->index + i) % runtime->count];
-        task = fresh_pop(&victim->fresh);
-        if (task != NULL || !patient)
-            continue;
-        struct cheng_task *newest = load_relaxed(&victim->newest); /* a hint, never followed */
-        if (newest != NULL && newest == worker->suspect &&
-            cas_acq_rel(&victim->newest, &newest, NULL)) /* acquire: the task's content */
-            task = newest;
-        worker->suspect = task == NULL ? newest : NULL;
-    }
-    return task;
+    for (unsigned i = 1; task == NULL && i < runtime->count; i++)
+        task = fresh_pop(&runtime->workers[(worker->index + i) % runtime->count].fresh);
+    return task != NULL ? task : steal_newest(worker);
 }
 
 static bool anybody_busy(const struct worker *worker)
@@ -229,23 +240,38 @@ static bool work_in_sight(struct worker *worker)
     return false;
 }
 
+/* While another is busy, its newest task may grow old: when to look. Told of one by submit, or seeing one, soon;
+ * seeing none, later and later: submit may have missed that we fall asleep, since it has no fence. */
+static int64_t when_to_look(struct worker *worker)
+{
+    struct runtime *runtime = worker->runtime;
+    if (worker->suspect != NULL)
+        worker->patience_ns = patience_least_ns;
+    if (worker->patience_ns == patience_least_ns)
+        store_relaxed(&runtime->sentinel, 1); /* the spawns of the next millisecond need wake nobody */
+    int64_t until = chengi_host_now() + worker->patience_ns;
+    worker->patience_ns = worker->patience_ns * 2 < patience_most_ns ? worker->patience_ns * 2 : patience_most_ns;
+    return until;
+}
+
 /* The diagram is in worker.h. */
 static void sleep_in_poller(struct worker *worker)
 {
     struct runtime *runtime = worker->runtime;
     int64_t deadline = chengi_wheel_next(&worker->wheel);
-    bool sentinel = runtime->count > 1 && load_relaxed(&runtime->sentinel) && anybody_busy(worker);
-    if (sentinel) {
-        int64_t period = chengi_host_now() + sentinel_period_ns;
-        deadline = deadline == 0 || period < deadline ? period : deadline;
-    } else if (runtime->count > 1) {
-        store_relaxed(&runtime->sentinel, 0); /* the next spawn appoints one */
-    }
     __atomic_fetch_add(&runtime->sleepers, 1, __ATOMIC_RELAXED);
     store_relaxed(&worker->sleeping, 1);
     fence_seq_cst(); /* partners: the fences after each push */
-    poll_events(worker, work_in_sight(worker) ? -1 : deadline);
-    store_relaxed(&worker->sleeping, 0);
+    if (work_in_sight(worker)) {
+        deadline = -1;
+    } else if (anybody_busy(worker)) {
+        int64_t look = when_to_look(worker);
+        deadline = deadline == 0 || look < deadline ? look : deadline;
+    }
+    poll_events(worker, deadline);
+    if (!__atomic_exchange_n(&worker->sleeping, 0, __ATOMIC_SEQ_CST)) /* woken by another */
+        worker->patience_ns = patience_least_ns;
+    store_relaxed(&runtime->sentinel, 0); /* until it, or another, sleeps so again */
     __atomic_fetch_sub(&runtime->sleepers, 1, __ATOMIC_RELAXED);
 }
 
@@ -295,7 +321,7 @@ static struct cheng_task *pick(struct worker *worker)
         if (drain_inbox(worker) || expire_timers(worker))
             continue;
         if (!worker->alone) {
-            if ((task = steal(worker, true)) != NULL)
+            if ((task = steal(worker)) != NULL)
                 return task;
             if (spin_for_work(worker))
                 continue;
@@ -463,6 +489,7 @@ static int worker_open(struct worker *worker, struct runtime *runtime, unsigned 
     worker->alone = runtime->count == 1;
     worker->index = index;
     worker->spin = chengi_host_spin_limit();
+    worker->patience_ns = patience_least_ns;
     chengi_wheel_init(&worker->wheel, chengi_host_now());
     return chengi_host_poller_open(&worker->poller);
 }

@@ -70,6 +70,8 @@ struct worker {
     unsigned spin; /* rounds of looking around before it sleeps: grows when that helped */
     unsigned live; /* tasks of a runtime that ends: cheng_run */
     struct cheng_task *suspect; /* another's newest, as seen last */
+    uint32_t suspect_of;        /* whose */
+    int64_t patience_ns;        /* how long it sleeps while others are busy, before it looks for such */
     struct wheel wheel;
     struct host_poller poller;
     bool polls; /* descriptors were added to the poller: a busy worker must look */
