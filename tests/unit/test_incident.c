@@ -1,0 +1,201 @@
+/* The hook, and failures that nobody collects. Deadlocks and dead owners: test_deadlock.c, test_lock.c. */
+#include "unit/actors.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+    unsigned count; /* atomic */
+    enum cheng_incident_kind kind;
+    int error;
+    char report[256];
+    cheng_event called;
+} noted;
+
+static void note(const cheng_incident *incident)
+{
+    noted.kind = incident->kind;
+    noted.error = incident->error;
+    snprintf(noted.report, sizeof noted.report, "%s", incident->report);
+    __atomic_fetch_add(&noted.count, 1, __ATOMIC_RELAXED);
+    cheng_event_set(&noted.called);
+}
+
+static int fail_or_not(const void *argument, void *result)
+{
+    int status;
+    (void)result;
+    memcpy(&status, argument, sizeof status);
+    return status;
+}
+
+static cheng_task *start_failing(enum cheng_kind kind, int status, const char *name)
+{
+    cheng_task *task = NULL;
+    assert_int_equal(cheng_start(&task, kind, fail_or_not, &status, sizeof status, &(cheng_task_options){ .name = name }), 0);
+    return task;
+}
+
+static void wait_for_end(cheng_task *task)
+{
+    while (cheng_task_is_alive(task))
+        cheng_yield();
+}
+
+TEST(hook_is_replaced_and_restored)
+{
+    cheng_incident_hook *standard = cheng_set_incident_hook(note);
+    assert_non_null(standard);
+    assert_ptr_equal(cheng_set_incident_hook(NULL), note);
+    assert_ptr_equal(cheng_set_incident_hook(note), standard);
+}
+
+TEST(failure_that_nobody_joined)
+{
+    cheng_set_incident_hook(note);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        unsigned before = noted.count;
+        cheng_task *task = start_failing(kind, -ENOSPC, "Unloved");
+        wait_for_end(task);
+        assert_int_equal(noted.count, before); /* not while the handle is there */
+        cheng_task_free(task);
+        assert_int_equal(noted.count, before + 1);
+        assert_int_equal(noted.kind, CHENG_FAILURE);
+        assert_int_equal(noted.error, -ENOSPC);
+        assert_non_null(strstr(noted.report, "Unloved"));
+        assert_non_null(strstr(noted.report, cheng_strerror(-ENOSPC)));
+        assert_int_equal(noted.report[strlen(noted.report) - 1], '\n');
+    }
+}
+
+TEST(failure_of_a_task_freed_before_or_without_handle)
+{
+    cheng_set_incident_hook(note);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        int status = -EIO;
+        cheng_event_clear(&noted.called);
+        cheng_task_free(start_failing(kind, status, NULL));
+        assert_int_equal(cheng_event_wait(&noted.called), 0);
+        cheng_event_clear(&noted.called);
+        assert_int_equal(cheng_start(NULL, kind, fail_or_not, &status, sizeof status, NULL), 0);
+        assert_int_equal(cheng_event_wait(&noted.called), 0);
+        assert_int_equal(noted.error, -EIO);
+    }
+    assert_int_equal(noted.count, 4);
+}
+
+TEST(a_joined_failure_is_collected)
+{
+    int status;
+    cheng_set_incident_hook(note);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        cheng_task *task = start_failing(kind, -EIO, NULL);
+        assert_int_equal(cheng_join(task, NULL), 0);
+        cheng_task_free(task);
+        task = start_failing(kind, -EIO, NULL);
+        assert_int_equal(cheng_join_until(task, &status, cheng_after(60 * CHENG_SECOND)), 0);
+        assert_int_equal(status, -EIO);
+        cheng_task_free(task);
+        task = start_failing(kind, 3, NULL); /* positive: no failure */
+        wait_for_end(task);
+        cheng_task_free(task);
+    }
+    assert_int_equal(cheng_run(&status, fail_or_not, &(int){ -EIO }, sizeof(int)), 0); /* returned, so told */
+    assert_int_equal(status, -EIO);
+    assert_int_equal(noted.count, 0);
+}
+
+/* Joins that did not get the status do not collect. */
+TEST(a_join_in_vain_does_not_collect)
+{
+    cheng_task *task = start_failing(CHENG_THREAD, -EIO, NULL);
+    cheng_set_incident_hook(note);
+    int rc = cheng_join_until(task, NULL, CHENG_NOW);
+    wait_for_end(task);
+    cheng_task_free(task);
+    assert_int_equal(noted.count, rc == 0 ? 0 : 1);
+}
+
+/* By default a failure is told, and the program goes on. */
+TEST(default_hook_reports)
+{
+    char text[256] = "";
+    size_t size = 0;
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        cheng_task *task = start_failing(CHENG_COROUTINE, -ECANCELED, "Lonely");
+        wait_for_end(task);
+        cheng_task_free(task);
+        _exit(5);
+    }
+    close(ends[1]);
+    for (ssize_t n; (n = read(ends[0], text + size, sizeof text - 1 - size)) > 0; size += (size_t)n)
+        ;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 5);
+    assert_non_null(strstr(text, "cheng: Lonely failed and nobody joined it: "));
+}
+
+/* The hook runs with nothing of the library held: it may call anything. */
+static void call_anything(const cheng_incident *incident)
+{
+    static cheng_lock lock;
+    cheng_task *task;
+    int status = -1;
+    CHENG_WITH(&lock)
+        noted.error = incident->error;
+    cheng_yield();
+    if (noted.count++ == 0) {
+        task = start_failing(CHENG_THREAD, 0, NULL);
+        assert_int_equal(cheng_join(task, &status), 0);
+        assert_int_equal(status, 0);
+        cheng_task_free(task);
+    }
+    cheng_event_set(&noted.called);
+}
+
+TEST(the_hook_may_call_anything)
+{
+    cheng_set_incident_hook(call_anything);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        noted.count = 0;
+        cheng_event_clear(&noted.called);
+        cheng_task_free(start_failing(kind, -EIO, NULL));
+        assert_int_equal(cheng_event_wait_until(&noted.called, cheng_after(20 * CHENG_SECOND)), 0);
+    }
+}
+
+TEST(misuse)
+{
+    static cheng_lock odd = { .kind = 5 << 24 | 77 };
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGABRT, SIG_DFL);
+        fclose(stderr);
+        cheng_lock_acquire(&odd);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+TEST(strerror_knows_every_code)
+{
+    static const int codes[] = { ETIMEDOUT, EAGAIN, ECANCELED, EDEADLK, EPERM,  EOWNERDEAD, EPIPE,
+                                 EBUSY,     ENOTSUP, EBADMSG,  EINVAL,  ENOMEM, EMFILE,     0 };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        const char *text = cheng_strerror(-codes[i]);
+        assert_non_null(text);
+        assert_ptr_equal(text, cheng_strerror(codes[i])); /* either sign */
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(text, cheng_strerror(codes[j]));
+    }
+    assert_non_null(cheng_strerror(123456));
+    assert_non_null(cheng_strerror(INT32_MIN));
+}

@@ -1,0 +1,383 @@
+/* Runners, stacks, workers: slots and generations, guards, parallelism, what a parked program costs. */
+#include "unit/actors.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/host.h"
+#include "run/stack.h"
+
+/* ---- runners ---- */
+
+TEST(a_slot_comes_back_with_another_generation)
+{
+    struct cheng_task *runner = chengi_runner_new(CHENG_COROUTINE, false);
+    assert_non_null(runner);
+    uint32_t slot = runner->self.word >> 10, first = runner->self.word;
+    uint64_t ident = runner->ident;
+    for (unsigned i = 0; i < 600; i++) { /* past the 255 generations */
+        uint32_t word = runner->self.word;
+        assert_int_equal(word & CHENGI_FLAGS, 0);
+        assert_true((word & 0x3fc) != 0); /* so an owner word is never 0 */
+        assert_int_equal(word >> 10, slot);
+        assert_ptr_equal(chengi_runner_of(word | CHENGI_PARKED | CHENGI_STARVING), runner);
+        chengi_runner_retire(runner);
+        assert_null(chengi_runner_of(word));
+        chengi_runner_recycle(runner);
+        assert_ptr_equal(chengi_runner_new(CHENG_COROUTINE, false), runner); /* the hottest first */
+        assert_true(runner->ident > ident);
+        ident = runner->ident;
+        assert_int_equal(runner->life, 0);
+        assert_int_equal(runner->cancelled, 0);
+        assert_int_equal(runner->why.kind, CHENGI_WAIT_NONE);
+    }
+    assert_int_not_equal(runner->self.word, first);
+}
+
+TEST(many_runners)
+{
+    enum { COUNT = 5000 };
+    static struct cheng_task *runners[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        runners[i] = chengi_runner_new(CHENG_COROUTINE, false);
+        assert_non_null(runners[i]);
+        assert_ptr_equal(chengi_runner_of(runners[i]->self.word), runners[i]);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        chengi_runner_retire(runners[i]);
+        chengi_runner_recycle(runners[i]);
+    }
+    assert_null(chengi_runner_of(UINT32_MAX)); /* a slot that never was */
+    assert_null(chengi_runner_of(0));
+}
+
+/* ---- stacks ---- */
+
+static void entry_never_runs(void *stack, void *value)
+{
+    (void)stack, (void)value;
+    abort();
+}
+
+TEST(stacks_of_every_size)
+{
+    for (size_t size = CHENGI_STACK_LEAST; size <= 64 << 20; size = size * 5 / 3 + 1) {
+        struct stack *stacks[20];
+        for (unsigned i = 0; i < 20; i++) {
+            stacks[i] = chengi_stack_new(size, entry_never_runs);
+            assert_non_null(stacks[i]);
+            assert_true(stacks[i]->size >= size);
+            assert_true((char *)stacks[i] > stacks[i]->low && (char *)stacks[i] < stacks[i]->low + stacks[i]->size);
+            for (unsigned j = 0; j < i; j++) /* apart from one another */
+                assert_true(stacks[i]->low >= stacks[j]->low + stacks[j]->size ||
+                            stacks[j]->low >= stacks[i]->low + stacks[i]->size);
+            memset((char *)stacks[i] - 4096, 1, 4096);
+        }
+        for (unsigned i = 0; i < 20; i++)
+            chengi_stack_free(stacks[i]);
+    }
+}
+
+/* The page below is not to be touched, also when the stack is used again. */
+TEST(guards)
+{
+    size_t page = chengi_host_page_size();
+    for (unsigned round = 0; round < 3; round++) {
+        struct stack *stack = chengi_stack_new(CHENGI_STACK_DEFAULT, entry_never_runs);
+        assert_non_null(stack);
+        stack->low[page] = 1; /* the lowest that may be */
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(write(ends[1], stack->low + page, 1), 1);
+        assert_int_equal(write(ends[1], stack->low + page - 1, 1), -1);
+        assert_int_equal(errno, EFAULT);
+        assert_int_equal(write(ends[1], stack->low, 1), -1);
+        close(ends[0]);
+        close(ends[1]);
+        chengi_stack_free(stack);
+    }
+}
+
+static int recurse(const void *argument, void *result)
+{
+    volatile char frame[1024];
+    (void)result;
+    frame[0] = 1;
+    int deeper = argument == NULL ? 0 : recurse(argument, NULL); /* for ever */
+    return deeper + frame[0];
+}
+
+TEST(overflow_ends_at_the_guard) // noasan: reports the overflow itself; notsan: the same
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit none = { 0, 0 };
+        setrlimit(RLIMIT_CORE, &none);
+        signal(SIGSEGV, SIG_DFL);
+        (void)cheng_run(NULL, recurse, &status, 0);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+/* ---- parallelism ---- */
+
+/* Each waits for the other without ever letting go of its kernel thread. */
+static bool arrived[2];
+static pthread_t threads[2];
+
+static int meet_the_other(const void *argument, void *result)
+{
+    int me;
+    (void)result;
+    memcpy(&me, argument, sizeof me);
+    threads[me] = pthread_self();
+    __atomic_store_n(&arrived[me], true, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&arrived[1 - me], __ATOMIC_SEQ_CST))
+        chengi_host_yield(); /* not cheng_yield: that would let another coroutine of this thread run */
+    return 0;
+}
+
+static void check_met(void)
+{
+    assert_false(pthread_equal(threads[0], threads[1]));
+    arrived[0] = arrived[1] = false;
+}
+
+TEST(two_coroutines_at_once) // noqemu: needs two processors
+{
+    if (chengi_host_cpus() < 2)
+        test_skip("needs two processors");
+    for (unsigned round = 0; round < 20; round++) {
+        cheng_task *tasks[2];
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, meet_the_other, &i, sizeof i, NULL), 0);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(cheng_join(tasks[i], NULL), 0);
+            cheng_task_free(tasks[i]);
+        }
+        check_met();
+    }
+}
+
+/* The other is spawned by a coroutine, which keeps its worker busy: somebody must steal it. */
+static int spawn_the_other(const void *argument, void *result)
+{
+    int other = 1;
+    cheng_task *task;
+    (void)argument, (void)result;
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, meet_the_other, &other, sizeof other, NULL), 0);
+    assert_int_equal(meet_the_other(&(int){ 0 }, NULL), 0);
+    assert_int_equal(cheng_join(task, NULL), 0);
+    cheng_task_free(task);
+    return 0;
+}
+
+TEST(the_newest_task_is_stolen_too) // noqemu: needs two processors
+{
+    if (chengi_host_cpus() < 2)
+        test_skip("needs two processors");
+    for (unsigned round = 0; round < 50; round++) {
+        cheng_task *task;
+        assert_int_equal(cheng_start(&task, CHENG_COROUTINE, spawn_the_other, NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join(task, NULL), 0);
+        cheng_task_free(task);
+        check_met();
+        if (round % 2)
+            (void)cheng_sleep(CHENG_MILLISECOND); /* also from sleep, not only from looking around */
+    }
+}
+
+/* Both workers are busy as the task is spawned; one of them has then nothing left to do. */
+static bool may_stop;
+
+static int be_busy_until_told(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    while (!__atomic_load_n(&may_stop, __ATOMIC_SEQ_CST))
+        chengi_host_yield();
+    return 0;
+}
+
+static int spawn_while_all_are_busy(const void *argument, void *result)
+{
+    cheng_task *task;
+    int other = 1;
+    (void)argument, (void)result;
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, meet_the_other, &other, sizeof other, NULL), 0);
+    __atomic_store_n(&may_stop, true, __ATOMIC_SEQ_CST);
+    assert_int_equal(meet_the_other(&(int){ 0 }, NULL), 0);
+    assert_int_equal(cheng_join(task, NULL), 0);
+    cheng_task_free(task);
+    return 0;
+}
+
+TEST(the_newest_task_is_stolen_by_who_was_busy) // noqemu: needs two processors
+{
+    if (chengi_host_cpus() != 2)
+        test_skip("needs exactly two processors");
+    for (unsigned round = 0; round < 20; round++) {
+        cheng_task *tasks[2];
+        may_stop = false;
+        assert_int_equal(cheng_start(&tasks[0], CHENG_COROUTINE, be_busy_until_told, NULL, 0, NULL), 0);
+        (void)cheng_sleep(100 * CHENG_MICROSECOND);
+        assert_int_equal(cheng_start(&tasks[1], CHENG_COROUTINE, spawn_while_all_are_busy, NULL, 0, NULL), 0);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(cheng_join(tasks[i], NULL), 0);
+            cheng_task_free(tasks[i]);
+        }
+        check_met();
+    }
+}
+
+static int compute(const void *argument, void *result)
+{
+    unsigned rounds;
+    uint64_t state = 1, sum = 0;
+    (void)result;
+    memcpy(&rounds, argument, sizeof rounds);
+    for (unsigned i = 0; i < rounds; i++)
+        sum += next_random(&state);
+    return sum == 0;
+}
+
+enum { JOBS = 16, ROUNDS = 1500000 };
+
+static int compute_all(const void *argument, void *result)
+{
+    unsigned rounds = scaled(ROUNDS);
+    (void)argument, (void)result;
+    cheng_task *tasks[JOBS];
+    for (unsigned i = 0; i < JOBS; i++)
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, compute, &rounds, sizeof rounds, NULL), 0);
+    for (unsigned i = 0; i < JOBS; i++) {
+        assert_int_equal(cheng_join(tasks[i], NULL), 0);
+        cheng_task_free(tasks[i]);
+    }
+    return 0;
+}
+
+TEST(two_workers_are_1_8_times_as_fast) // serial: measures; noqemu: needs two processors
+{
+    double best = 0;
+    if (chengi_host_cpus() != 2)
+        test_skip("needs exactly two processors");
+    int64_t until = cheng_clock_ns() + 20 * CHENG_SECOND; /* the machine may be busy with something else */
+    while (best < 1.8 && cheng_clock_ns() < until) {
+        int64_t begun = cheng_clock_ns();
+        assert_int_equal(cheng_run(NULL, compute_all, NULL, 0), 0); /* one worker */
+        int64_t one = cheng_clock_ns() - begun;
+        begun = cheng_clock_ns();
+        cheng_task *task;
+        assert_int_equal(cheng_start(&task, CHENG_COROUTINE, compute_all, NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join(task, NULL), 0);
+        cheng_task_free(task);
+        double times = (double)one / (double)(cheng_clock_ns() - begun);
+        best = times > best ? times : best;
+    }
+    printf("two workers are %.2f times as fast as one\n", best);
+    assert_true(best >= 1.8 || slowed_down());
+}
+
+/* ---- at rest ---- */
+
+static cheng_lock rest_lock;
+static cheng_condition rest_condition;
+static cheng_semaphore rest_semaphore;
+static cheng_event rest_event;
+static cheng_queue *rest_queue;
+static bool rest_is_over;
+
+static int rest_for_lock(void *unused)
+{
+    (void)unused;
+    CHENG_WITH(&rest_lock)
+        continue;
+    return 0;
+}
+
+static int rest_for_condition(void *unused)
+{
+    cheng_lock lock = { 0 };
+    (void)unused;
+    CHENG_WITH(&lock)
+        while (!__atomic_load_n(&rest_is_over, __ATOMIC_SEQ_CST))
+            cheng_condition_wait(&rest_condition, &lock);
+    return 0;
+}
+
+static int rest_for_event(void *unused)
+{
+    (void)unused;
+    return cheng_event_wait_until(&rest_event, cheng_after(1000 * CHENG_SECOND));
+}
+
+static int rest_for_semaphore(void *unused)
+{
+    (void)unused;
+    return cheng_semaphore_acquire(&rest_semaphore);
+}
+
+static int rest_for_queue(void *unused)
+{
+    int item;
+    (void)unused;
+    return cheng_queue_get(rest_queue, &item);
+}
+
+static int rest_asleep(void *unused)
+{
+    (void)unused;
+    return cheng_sleep(1000 * CHENG_SECOND) == -ECANCELED ? 0 : -EINVAL;
+}
+
+static int (*const rests[])(void *) = { rest_for_lock,      rest_for_condition, rest_for_event,
+                                        rest_for_semaphore, rest_for_queue,     rest_asleep };
+static const enum wait_kind rest_kinds[] = { CHENGI_WAIT_LOCK,      CHENGI_WAIT_CONDITION, CHENGI_WAIT_EVENT,
+                                             CHENGI_WAIT_SEMAPHORE, CHENGI_WAIT_GET,       CHENGI_WAIT_SLEEP };
+enum { RESTS = sizeof rests / sizeof *rests };
+
+/* A thread, a coroutine and one in cheng_run in each kind of wait; and what that costs in some seconds. */
+TEST(a_parked_program_does_nothing) // serial: measures
+{
+    static struct actor actors[RESTS][PLACES];
+    unsigned seconds = test_long() ? 10 : 2;
+    assert_int_equal(cheng_queue_new(&rest_queue, sizeof(int), &(cheng_queue_options){ .capacity = 1 }), 0);
+    cheng_lock_acquire(&rest_lock);
+    for (unsigned r = 0; r < RESTS; r++)
+        for (enum place place = 0; place < PLACES; place++) {
+            actor_start(&actors[r][place], place, rests[r], NULL);
+            wait_until_blocked(actors[r][place].self, rest_kinds[r]);
+        }
+    struct rusage before, after;
+    (void)cheng_sleep(50 * CHENG_MILLISECOND); /* until all have fallen asleep */
+    getrusage(RUSAGE_SELF, &before);
+    assert_int_equal(cheng_sleep(seconds * CHENG_SECOND), 0);
+    getrusage(RUSAGE_SELF, &after);
+    long switches = after.ru_nvcsw - before.ru_nvcsw;
+    long us = (after.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_utime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+              after.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_utime.tv_usec - before.ru_stime.tv_usec;
+    printf("parked for %u s: %ld us of CPU, %ld voluntary switches\n", seconds, us, switches);
+    assert_true(us < (long)seconds * 500 || slowed_down());
+    assert_true(switches < (long)seconds * 6 || slowed_down());
+
+    __atomic_store_n(&rest_is_over, true, __ATOMIC_SEQ_CST);
+    assert_int_equal(cheng_lock_release(&rest_lock), 0);
+    cheng_condition_notify(&rest_condition, UINT32_MAX);
+    cheng_event_set(&rest_event);
+    assert_int_equal(cheng_semaphore_release(&rest_semaphore, PLACES), 0);
+    for (int i = 0; i < PLACES; i++)
+        assert_int_equal(cheng_queue_put(rest_queue, &i), 0);
+    for (enum place place = 0; place < PLACES; place++)
+        cheng_cancel(actors[RESTS - 1][place].self);
+    for (unsigned r = 0; r < RESTS; r++)
+        for (enum place place = 0; place < PLACES; place++)
+            assert_int_equal(actor_join(&actors[r][place]), 0);
+    cheng_queue_free(rest_queue);
+}
