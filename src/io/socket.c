@@ -330,12 +330,13 @@ static int connect_one(cheng_socket **out, const struct net_address *address, ch
         chengi_sys_close(fd);
         return rc;
     }
+    expect(&s->out);
     rc = chengi_sys_connect(fd, address);
-    if (rc == -EINPROGRESS || rc == -EINTR) {
-        expect(&s->out); /* nobody watches it yet: adding it to the poller reports what has happened since */
+    while (rc == -EINPROGRESS || rc == -EALREADY || rc == -EINTR) {
         rc = wait_ready(s, &s->out, CHENGI_HOST_WRITABLE, deadline);
-        if (rc == 0)
-            rc = chengi_sys_socket_error(fd);
+        expect(&s->out);
+        if (rc == 0) /* asked again, it tells how it went; a wake-up may have been a late event of the record's past */
+            rc = chengi_sys_connect(fd, address);
     }
     if (rc == 0)
         *out = s;
@@ -352,7 +353,8 @@ int cheng_connect_until(cheng_socket **out, const char *host, const char *servic
         return rc;
     for (uint32_t i = 0; i < found.count; i++) {
         rc = connect_one(out, &found.list[i], deadline);
-        if (rc == 0 || rc == -ECANCELED || rc == -ETIMEDOUT || rc == -EAGAIN)
+        bool late = deadline.at_ns != 0 && chengi_host_now() >= deadline.at_ns; /* else it is the system's time-out */
+        if (rc == 0 || rc == -ECANCELED || (rc == -ETIMEDOUT && late) || rc == -EAGAIN)
             break;
     }
     return rc;

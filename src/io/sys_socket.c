@@ -81,16 +81,8 @@ int chengi_sys_stream(const struct net_address *address)
 
 int chengi_sys_connect(int fd, const struct net_address *address)
 {
-    return outcome(connect(fd, sockaddr_of(address), address->size));
-}
-
-int chengi_sys_socket_error(int fd)
-{
-    int error;
-    socklen_t size = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-        return -errno;
-    return -error;
+    int rc = outcome(connect(fd, sockaddr_of(address), address->size));
+    return rc == -EISCONN ? 0 : rc;
 }
 
 int chengi_sys_listen(int fd, const struct net_address *address, int backlog, bool reuse_port)

@@ -31,8 +31,8 @@ int chengi_sys_lookup(const void *query, void *addresses);
 void chengi_sys_address_text(const struct net_address *address, char text[46], bool *v6);
 
 int chengi_sys_stream(const struct net_address *address);
-int chengi_sys_connect(int fd, const struct net_address *address); /* -EINPROGRESS: wait until writable */
-int chengi_sys_socket_error(int fd);                               /* of a connect that has ended */
+/* -EINPROGRESS, and -EALREADY when asked again: wait until it is writable, then ask again. */
+int chengi_sys_connect(int fd, const struct net_address *address);
 int chengi_sys_listen(int fd, const struct net_address *address, int backlog, bool reuse_port);
 int chengi_sys_accept(int fd);
 int chengi_sys_receive(int fd, void *buffer, size_t size);
