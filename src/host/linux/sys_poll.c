@@ -70,7 +70,10 @@ void chengi_host_poller_close(struct host_poller *poller)
 int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = data};
-    return epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST ? -errno : 0;
+    if (epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+        return 0;
+    /* known already, perhaps armed for somebody else's wait, with other data */
+    return errno == EEXIST && epoll_ctl(poller->epoll, EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : -errno;
 }
 
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data)
