@@ -17,6 +17,15 @@
 _Static_assert((int)CHENG_READABLE == (int)CHENGI_HOST_READABLE && (int)CHENG_WRITABLE == (int)CHENGI_HOST_WRITABLE,
                "the public bits are the host's");
 
+/* What is ready now: 0, or -EAGAIN, or what is wrong. */
+static int look(int fd, unsigned events, unsigned *ready)
+{
+    int rc = chengi_host_poll_pair(fd, events, -1, -1);
+    if (rc > 0)
+        *ready = (unsigned)rc & events;
+    return rc > 0 ? 0 : rc == 0 || rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
 /* On the waiting coroutine's stack. */
 struct poll_wait {
     uint32_t ready; /* parked on while 0 */
@@ -122,6 +131,8 @@ static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadli
         return 0;
     }
     forget(d, &wait);
+    if (rc == -ETIMEDOUT && look(fd, events, ready) == 0) /* past from the start: the one try */
+        return 0;
     if (rc == -EPERM) { /* the system does not poll such a file: it is always ready */
         *ready = events;
         rc = 0;
@@ -151,9 +162,7 @@ int cheng_poll(int fd, unsigned events, unsigned *ready, cheng_deadline deadline
         return -EINVAL;
     int rc;
     if (chengi_is_now(deadline)) {
-        rc = chengi_host_poll_pair(fd, events, -1, -1);
-        found = rc > 0 ? (unsigned)rc & events : 0;
-        rc = rc == -ETIMEDOUT || rc == 0 ? -EAGAIN : rc;
+        rc = look(fd, events, &found);
     } else {
         rc = chengi_worker != NULL ? poll_coroutine(fd, events, &found, deadline, &why)
                                    : poll_thread(fd, events, &found, deadline, &why);
