@@ -34,6 +34,7 @@
 #include "io/sys_socket.h"
 #include "park/park.h"
 #include "run/runner.h"
+#include "run/upcalls.h"
 #include "run/worker.h"
 
 enum { READY = 1, CLOSED = 2, HUNG_UP = 4 };
@@ -95,9 +96,11 @@ static int socket_new(cheng_socket **out, int fd)
     if (s != NULL)
         records.free = s->next;
     chengi_latch_release(&records.latch);
-    if (s == NULL && (s = calloc(1, sizeof *s)) == NULL)
-        return -ENOMEM;
-    s->watch.ready = on_event;
+    if (s == NULL) {
+        if ((s = calloc(1, sizeof *s)) == NULL)
+            return -ENOMEM;
+        s->watch.ready = on_event; /* for good: a late event may be looking at it */
+    }
     s->fd = fd;
     s->poller = 0;
     store_relaxed(&s->in, READY); /* atomic: a late event may be setting it */
@@ -105,6 +108,12 @@ static int socket_new(cheng_socket **out, int fd)
     store_release(&s->users, 0);
     *out = s;
     return 0;
+}
+
+void chengi_sockets_after_fork(void)
+{
+    records.latch = (struct latch){ 0 };
+    records.free = NULL; /* another thread may have been changing the list */
 }
 
 static void socket_recycle(struct cheng_socket *s)

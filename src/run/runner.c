@@ -90,6 +90,7 @@ static void in_child(void)
             runner->wake_fd = 0;
         }
     chengi_task_in_child();
+    chengi_sockets_after_fork();
 }
 
 static int refill(void)

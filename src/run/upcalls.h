@@ -17,4 +17,7 @@ void chengi_task_in_child(void);
 struct descriptors;
 void chengi_descriptors_free(struct descriptors *all);
 
+/* In the child of a fork: the layer io's part. */
+void chengi_sockets_after_fork(void);
+
 #endif
