@@ -201,6 +201,9 @@ struct cheng_task *chengi_runner_adopt(void)
     if (runner == NULL)
         abort();
     runner->thread_id = chengi_host_thread_id();
+    /* what a task that used the slot before has left, and has freed */
+    runner->result = NULL;
+    runner->argument_size = runner->result_size = runner->stack_size = 0;
     store_relaxed(&runner->life, CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
     chengi_runner_enter_thread(runner);
     return runner;

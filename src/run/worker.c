@@ -497,6 +497,7 @@ static int worker_open(struct worker *worker, struct runtime *runtime, unsigned 
 static void worker_enter(struct worker *worker)
 {
     worker->root = chengi_runner_self();
+    worker->root->stack_size = 0; /* so that stack_main, which looks at the size alone, never begins it as a task */
     worker->error = &errno;
     worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
     chengi_sanitize_thread(&worker->sanitize);

@@ -1,0 +1,77 @@
+/* What the review of 2026-11-22 found (docs/reviews): one case for each bug, which failed before its fix. */
+#include "unit/actors.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "park/lot.h"
+#include "run/stack.h"
+
+/* ---- what a slot of the table of runners leaves to its next user ---- */
+
+static int return_seven(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return 7;
+}
+
+static int run_once_more(const void *argument, void *result)
+{
+    int *runs = *(int *const *)argument, status = 0;
+    (void)result;
+    assert_int_equal(++*runs, 1); /* it came again: as a coroutine of its own runtime */
+    assert_int_equal(cheng_run(&status, return_seven, NULL, 0), 0);
+    assert_int_equal(status, 7);
+    return 0;
+}
+
+TEST(run_in_a_thread_whose_stack_is_as_large_as_a_coroutines)
+{
+    cheng_task *task;
+    cheng_task_options options = { .stack_size = CHENGI_STACK_DEFAULT };
+    int counter = 0, *runs = &counter, status = -1;
+    assert_int_equal(cheng_start(&task, CHENG_THREAD, run_once_more, &runs, sizeof runs, &options), 0);
+    assert_int_equal(cheng_join(task, &status), 0);
+    assert_int_equal(status, 0);
+    cheng_task_free(task);
+}
+
+/* Fills its magazine with slots that have had a task with a large argument and result, and leaves them. */
+static void *use_slots(void *unused)
+{
+    cheng_task *tasks[40];
+    char bytes[200] = { 0 };
+    cheng_task_options options = { .result_size = sizeof bytes };
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, return_seven, bytes, sizeof bytes, &options), 0);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(cheng_join(tasks[i], NULL), 0);
+        cheng_task_free(tasks[i]);
+    }
+    return unused;
+}
+
+static void *run_in_foreign_thread(void *unused)
+{
+    int status = 0;
+    assert_true(cheng_task_ident(cheng_current()) > 1 << 22); /* a slot that was used before */
+    assert_int_equal(cheng_run(&status, return_seven, NULL, 0), 0);
+    assert_int_equal(status, 7);
+    return unused;
+}
+
+static void in_foreign_thread(void *(*function)(void *))
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, function, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+TEST(foreign_thread_in_a_used_slot)
+{
+    in_foreign_thread(use_slots);
+    in_foreign_thread(run_in_foreign_thread);
+}
