@@ -19,7 +19,7 @@
 #include "run/worker.h"
 #include "task/offload.h"
 
-enum { BYTES_MOST = 64 << 10 };
+enum { BYTES_MOST = 64 << 10, RESULT_AT = 16 /* in the slot, behind a small argument; aligned for any type */ };
 
 /* ---- the end ---- */
 
@@ -27,7 +27,7 @@ static void release_bytes(struct cheng_task *task)
 {
     if (task->argument_size != 0 && task->argument != task->bytes)
         free((void *)(uintptr_t)task->argument);
-    if (task->result != NULL && task->result != task->bytes && task->result != task->bytes + CHENGI_INLINE_BYTES / 2)
+    if (task->result != NULL && task->result != task->bytes && task->result != task->bytes + RESULT_AT)
         free(task->result);
 }
 
@@ -95,21 +95,19 @@ void chengi_task_in_child(void)
 /* Where argument and result lie: in the slot if both are small. */
 static int make_room(struct cheng_task *task, const void *arg, size_t arg_size, size_t result_size)
 {
-    const size_t half = CHENGI_INLINE_BYTES / 2;
     if (arg_size == 0 && result_size == 0) {
         task->argument = arg;
         task->result = NULL;
         task->argument_size = task->result_size = 0;
         return 0;
     }
-    bool fits = result_size == 0 ? arg_size <= 2 * half : arg_size <= half;
+    bool fits = arg_size <= (result_size == 0 ? CHENGI_INLINE_BYTES : RESULT_AT);
     void *argument = fits ? task->bytes : malloc(arg_size);
     void *result = NULL;
     if (result_size != 0) {
-        bool beside = result_size <= half && (arg_size == 0 || arg_size <= half);
-        result = arg_size == 0 && result_size <= 2 * half ? task->bytes
-                 : beside                                 ? task->bytes + half
-                                                          : malloc(result_size);
+        bool alone = arg_size == 0 && result_size <= CHENGI_INLINE_BYTES;
+        bool beside = fits && result_size <= CHENGI_INLINE_BYTES - RESULT_AT;
+        result = alone ? task->bytes : beside ? task->bytes + RESULT_AT : malloc(result_size);
         if (result != NULL)
             memset(result, 0, result_size);
     }
