@@ -57,9 +57,17 @@ static int map_chunk(void)
     return 0;
 }
 
+/* A thread that only starts or frees tasks has a magazine but no runner: its end must be told too. */
+static void keep_magazine(void)
+{
+    if (chengi_self == NULL)
+        chengi_host_set_thread_value(&magazine);
+}
+
 static void thread_ended(void *value)
 {
-    chengi_task_thread_ended(value);
+    if (value != &magazine)
+        chengi_task_thread_ended(value);
     /* the magazine goes with the thread */
     chengi_latch_acquire(&table.latch);
     while (magazine.free != NULL) {
@@ -111,6 +119,7 @@ static int refill(void)
         magazine.count++;
     }
     chengi_latch_release(&table.latch);
+    keep_magazine();
     return rc;
 }
 
@@ -163,6 +172,8 @@ void chengi_runner_recycle(struct cheng_task *runner)
     memset((char *)runner + from, 0, to - from);
     runner->name[0] = '\0';
     runner->ident += (uint64_t)1 << 22;
+    if (unlikely(magazine.free == NULL))
+        keep_magazine();
     runner->next = magazine.free;
     magazine.free = runner;
     if (unlikely(++magazine.count >= MAGAZINE)) {
@@ -209,20 +220,28 @@ struct cheng_task *chengi_runner_adopt(void)
     return runner;
 }
 
+/* With the table latched. The first byte comes last: who sees it without the latch has the rest. */
+static void give_default_name(struct cheng_task *runner)
+{
+    char name[sizeof runner->name];
+    if (runner->adopted && chengi_host_is_main_thread(runner->thread_id))
+        snprintf(name, sizeof name, "MainThread");
+    else
+        snprintf(name, sizeof name, "%s-%u",
+                 runner->adopted                  ? "Foreign"
+                 : runner->kind == CHENG_THREAD ? "Thread"
+                                                : "Coroutine",
+                 runner->number);
+    strcpy(runner->name + 1, name + 1);
+    store_release(&runner->name[0], name[0]); /* partner: chengi_runner_name */
+}
+
 const char *chengi_runner_name(struct cheng_task *runner)
 {
-    if (runner->name[0] == '\0') {
+    if (load_acquire(&runner->name[0]) == '\0') {
         chengi_latch_acquire(&table.latch);
-        if (runner->name[0] != '\0')
-            ; /* another was first */
-        else if (runner->adopted && chengi_host_is_main_thread(runner->thread_id))
-            snprintf(runner->name, sizeof runner->name, "MainThread");
-        else
-            snprintf(runner->name, sizeof runner->name, "%s-%u",
-                     runner->adopted                  ? "Foreign"
-                     : runner->kind == CHENG_THREAD ? "Thread"
-                                                    : "Coroutine",
-                     runner->number);
+        if (runner->name[0] == '\0')
+            give_default_name(runner);
         chengi_latch_release(&table.latch);
     }
     return runner->name;
