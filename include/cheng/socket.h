@@ -35,7 +35,8 @@
  *   -ETIMEDOUT   the deadline passed; a write may have sent a part
  *   -ECANCELED   the calling task was cancelled; a write may have sent a part
  *   -EPIPE       write: the peer is gone
- *   -ENOENT      connect, listen: no such host or service
+ *   -ENOENT      connect, listen, resolve: no such host or service
+ *   -EHOSTUNREACH  also: no name server answers
  *   -ECONNREFUSED, -ECONNRESET, -EADDRINUSE, -EMFILE, ... as the system means them */
 #ifndef CHENG_SOCKET_H
 #define CHENG_SOCKET_H

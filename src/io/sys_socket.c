@@ -20,7 +20,7 @@ static int error_of_lookup(int rc)
 {
     switch (rc) {
     case EAI_AGAIN:
-        return -EAGAIN;
+        return -EHOSTUNREACH; /* no name server answered; -EAGAIN is CHENG_NOW's */
     case EAI_MEMORY:
         return -ENOMEM;
     case EAI_SYSTEM:
