@@ -12,7 +12,8 @@
  * release decides it with the word's bucket locked, where nobody can come or go.
  *
  * Arrivals may take a free lock before those who wait: handing it over would cost a wake-up each time. Once a
- * waiter starves, the next release reserves the lock for the one it wakes, who clears the flag.
+ * waiter starves, the next release reserves the lock for the one it wakes, who clears the flag. The child of a
+ * fork may find a lock reserved for a thread that did not come along: arrivals respect it for 1 ms only.
  *
  * T is compared with the table of runners: a stale one is dead, its thread or task has ended. */
 #include "sync/lock.h"
@@ -91,6 +92,17 @@ static bool owner_told(uint32_t word)
     return !(life & CHENGI_ENDED) && chengi_runner_alive(word);
 }
 
+/* Sleeps until the lock may be free. On a reserved one for a millisecond at the most: for whom it is reserved may
+ * have been left behind by a fork. Then the caller takes it, as if it had been woken. */
+static int park(cheng_lock *lock, uint32_t wanted, int64_t deadline_ns, const struct why *why, unsigned flags)
+{
+    int64_t until = (wanted & (uint32_t)CHENGI_OWNER) != 0 ? 0 : chengi_host_now() + starving_after_ns;
+    if (until == 0 || (deadline_ns != 0 && deadline_ns <= until))
+        return chengi_park(&lock->word, wanted, deadline_ns, why, flags);
+    int rc = chengi_park(&lock->word, wanted, until, why, flags);
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
 static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
 {
     struct cheng_task *self = chengi_runner_self();
@@ -115,7 +127,7 @@ static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
             wanted |= CHENGI_STARVING;
         if ((word != wanted && !cas_relaxed(&lock->word, &word, wanted)) || !owner_told(wanted))
             continue;
-        rc = chengi_park(&lock->word, wanted, deadline.at_ns, &why, flags);
+        rc = park(lock, wanted, deadline.at_ns, &why, flags);
         if (rc < 0)
             return rc;
         flags |= CHENGI_PARK_FRONT;
