@@ -10,6 +10,7 @@
 #include "base/list.h"
 
 static const cheng_duration pause_first = 5 * CHENG_MILLISECOND, pause_most = CHENG_SECOND;
+static const cheng_duration look_period = 250 * CHENG_MILLISECOND;
 
 struct server {
     cheng_handler *handler;
@@ -54,13 +55,20 @@ static int handle(const void *arg, void *result)
     return 0;
 }
 
-/* Waits until fewer than `limit` handlers live. */
-static int wait_below(struct server *server, size_t limit)
+/* Waits until fewer than `limit` handlers live; or with a listener, until that is closed: -EBADF. Closing it wakes
+ * who accepts, not who waits here: so look now and then. */
+static int wait_below(struct server *server, size_t limit, const cheng_socket *listener)
 {
     int rc = 0;
     CHENG_WITH(&server->lock) {
-        while (rc == 0 && server->live >= limit)
-            rc = cheng_condition_wait(&server->changed, &server->lock);
+        while (rc == 0 && server->live >= limit) {
+            if (listener != NULL && cheng_socket_fd(listener) < 0)
+                rc = -EBADF;
+            else
+                rc = cheng_condition_wait_until(&server->changed, &server->lock,
+                                                listener != NULL ? cheng_after(look_period) : CHENG_FOREVER);
+            rc = rc == -ETIMEDOUT ? 0 : rc;
+        }
     }
     return rc;
 }
@@ -117,7 +125,7 @@ static int accept_clients(struct server *server, cheng_socket *listener)
     cheng_duration pause = pause_first;
     for (;;) {
         cheng_socket *socket;
-        int rc = server->most == 0 ? 0 : wait_below(server, server->most);
+        int rc = server->most == 0 ? 0 : wait_below(server, server->most, listener);
         if (rc == 0)
             rc = cheng_accept(&socket, listener);
         if (rc == 0)
@@ -152,7 +160,7 @@ int cheng_serve(cheng_socket *listener, cheng_handler *handler, void *context, c
         for (struct link *link = server.clients.next; link != &server.clients; link = link->next)
             cheng_cancel(CHENGI_CONTAINER(link, struct client, link)->task);
     }
-    wait_below(&server, 1);
+    wait_below(&server, 1, NULL);
     cheng_shield(false);
     return rc;
 }
