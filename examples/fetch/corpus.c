@@ -25,13 +25,17 @@ static bool is_text(const char *name)
     return false;
 }
 
-/* What may stand in a URL as it is; hidden files and what a build made are left out. */
+/* What may stand in a URL as it is; hidden files, and what a build or fetch itself made, are left out. */
 static bool is_wanted(const char *name)
 {
     for (const char *c = name; *c != '\0'; c++)
         if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
             return false;
-    return name[0] != '.' && strcmp(name, "build") != 0 && strcmp(name, "CMakeFiles") != 0;
+    static const char *const made[] = { "build", "CMakeFiles", "db.txt" };
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
+        if (strcmp(name, made[i]) == 0)
+            return false;
+    return name[0] != '.';
 }
 
 /* The letters that HTML gives a meaning. */

@@ -96,9 +96,9 @@ static int fit_descriptors(struct options *o)
     rlim_t room = limit.rlim_max < OTHER_FILES ? 0 : (limit.rlim_max - OTHER_FILES) / each;
     if (wanted == 0 && o->urls != NULL)
         o->per_host = PER_HOST_STRANGERS;
-    if (wanted == 0)
-        wanted = o->urls == NULL ? least(IN_FLIGHT_OURS, (unsigned)(room < MOST ? room : MOST))
-                                 : IN_FLIGHT_STRANGERS;
+    if (wanted == 0) /* what was not asked for has to do with what there is */
+        wanted = least(o->urls == NULL ? IN_FLIGHT_OURS : IN_FLIGHT_STRANGERS,
+                       room < 1 ? 1 : (unsigned)(room < MOST ? room : MOST));
     o->in_flight = least(wanted, o->pages);
     if (o->in_flight > room)
         return wrong(

@@ -7,7 +7,7 @@
 
 enum {
     CONNECT_SECONDS = 30,
-    SILENT_SECONDS = 60, /* a connection that brings nothing for so long is given up */
+    SILENT_SECONDS = 30, /* a connection that brings nothing for so long is given up */
     REDIRECTS = 10,
     BUFFER = 16 << 10 /* each connection has one */
 };
