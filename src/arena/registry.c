@@ -50,7 +50,6 @@ static struct cheng_arena *claim(const struct arena_file *file)
         struct cheng_arena *arena = &registry.handles[i];
         if (arena->taken)
             continue;
-        arena->taken = true;
         arena->fd = file->fd;
         arena->device = file->device;
         arena->inode = file->inode;
@@ -59,6 +58,7 @@ static struct cheng_arena *claim(const struct arena_file *file)
         arena->epoch++;
         store_relaxed(&arena->word, 0);
         store_relaxed(&arena->size, file->size);
+        store_release(&arena->taken, true); /* last: a fork's child closes the descriptor of what is half attached */
         return arena;
     }
     return NULL;
