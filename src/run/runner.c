@@ -119,7 +119,8 @@ static int refill(void)
         magazine.count++;
     }
     chengi_latch_release(&table.latch);
-    keep_magazine();
+    if (rc == 0)
+        keep_magazine();
     return rc;
 }
 

@@ -75,3 +75,41 @@ TEST(foreign_thread_in_a_used_slot)
     in_foreign_thread(use_slots);
     in_foreign_thread(run_in_foreign_thread);
 }
+
+static void *start_and_end(void *unused)
+{
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, return_seven, NULL, 0, NULL), 0);
+    return unused;
+}
+
+static void *free_and_end(void *task)
+{
+    cheng_task_free(task);
+    return NULL;
+}
+
+static uint64_t slot_of_new_task(void)
+{
+    cheng_task *task;
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, return_seven, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_join(task, NULL), 0);
+    uint64_t slot = (cheng_task_ident(task) - 1) & ((1 << 22) - 1);
+    cheng_task_free(task);
+    return slot;
+}
+
+TEST(threads_that_only_start_tasks_keep_no_slots)
+{
+    for (int i = 0; i < 300; i++)
+        in_foreign_thread(start_and_end);
+    pthread_t thread;
+    cheng_task *task;
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(cheng_start(&task, CHENG_COROUTINE, return_seven, NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join(task, NULL), 0);
+        assert_int_equal(pthread_create(&thread, NULL, free_and_end, task), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    for (int i = 0; i < 40; i++)
+        assert_true(slot_of_new_task() < 1024); /* one chunk */
+}
