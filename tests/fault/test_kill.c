@@ -25,7 +25,7 @@ enum {
     STOPS_MAX = 3000,
     AFTER = 20, /* rounds that the survivors do after the death, at the least */
     INSTANTS = 200,
-    INSTANTS_LONG = 5000,
+    INSTANTS_LONG = 2000,
     DELAY_MAX_NS = 300000,
     SURVIVORS_MAX = 2,
     ITEMS_MAX = 1 << 16,
