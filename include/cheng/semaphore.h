@@ -13,6 +13,8 @@
  *
  * A wait that returns anything but 0 has taken nothing; one that a release woke at the moment of its
  * deadline or cancel takes the unit and returns 0, or leaves it for another and says so.
+ * A semaphore must outlive every release of it: who takes the last unit may not free it before the call that gave it
+ * has returned. (An event may be freed at once by who has waited for it.)
  * Memory order: release and acquire.
  *
  *   -EAGAIN      none left, and the deadline was CHENG_NOW

@@ -33,8 +33,9 @@ int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size)
     if (rc != 0)
         return -rc;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    size_t least = (size_t)sysconf(_SC_THREAD_STACK_MIN); /* 16 KiB on x86-64, 128 KiB on aarch64 */
     if (stack_size != 0)
-        rc = pthread_attr_setstacksize(&attributes, stack_size);
+        rc = pthread_attr_setstacksize(&attributes, stack_size < least ? least : stack_size);
     if (rc == 0)
         rc = pthread_create(&thread, &attributes, entry, arg);
     pthread_attr_destroy(&attributes);
