@@ -24,14 +24,16 @@
  * No thread of a process can be told dead from here: a shared lock whose owner ended without releasing
  * it is recovered by the next waiter of the same process, or once the process ends.
  *
- *   error      from          meaning
- *   -EINVAL    new           size too small or too large, bad name
- *   -EEXIST    new           the name is taken
- *   -ENOENT    attach        no arena of that name
- *   -EBADMSG   attach        not an arena, another version, or corrupted
- *   -EUSERS    attach        the table of participants is full
- *   -EBUSY     free          objects of the caller's process still use it
- *   -ENOMEM, -EMFILE, -ENOSPC as the system means them */
+ *   error      from               meaning
+ *   -EINVAL    new, free, unlink  size too small or too large, bad name, not an arena
+ *   -EEXIST    new                the name is taken
+ *   -ENOENT    attach, unlink     no arena of that name
+ *   -EACCES    attach             it belongs to another user
+ *   -EBADMSG   attach             not an arena, another version, or corrupted
+ *   -EUSERS    attach             the table of participants is full
+ *   -EMFILE    new, attach        no more descriptors, or 256 arenas are attached
+ *   -EBUSY     free               objects of the caller's process still use it
+ *   -ENOMEM, -ENOSPC as the system means them */
 #ifndef CHENG_ARENA_H
 #define CHENG_ARENA_H
 
