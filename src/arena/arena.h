@@ -82,9 +82,6 @@ void chengi_arena_unhold(cheng_arena *arena);
 uint32_t chengi_arena_site(const struct arena_view *view, const char *site);
 bool chengi_arena_site_text(const struct arena_view *view, uint32_t site, char *text, size_t room);
 
-/* In the child of a fork, before anything else of the arena: takes rows of its own. */
-void chengi_arena_after_fork(void);
-
 /* For tests: an arena whose table has `rows` rows, row 0 (nobody's) included. */
 int chengi_arena_new_with_rows(cheng_arena **out, size_t size, const cheng_arena_options *options,
                                unsigned rows);

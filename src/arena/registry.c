@@ -118,7 +118,7 @@ static void after_fork_in_parent(void)
 /* The child has the mappings and the descriptors, but no record locks: they belong to the parent. Only the
  * thread that forked came along; another may have held the latch, in the middle of attaching or detaching.
  * `forks`, which the child finds above 0 just once, lets more than one hook call this. */
-void chengi_arena_after_fork(void)
+static void after_fork_in_child(void)
 {
     if (load_relaxed(&registry.forks) == 0)
         return;
@@ -144,7 +144,7 @@ static int watch_forks(void)
 {
     int rc = registry.watching
                  ? 0
-                 : chengi_sys_watch_forks(before_fork, after_fork_in_parent, chengi_arena_after_fork);
+                 : chengi_sys_watch_forks(before_fork, after_fork_in_parent, after_fork_in_child);
     registry.watching = rc == 0;
     return rc;
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena/arena.h"
 #include "base/compiler.h"
 #include "base/deadline.h"
 #include "base/incident.h"
@@ -87,7 +86,6 @@ void chengi_task_in_child(void)
     chengi_park_after_fork();
     chengi_worker_after_fork();
     chengi_offload_after_fork();
-    chengi_arena_after_fork();
 }
 
 /* ---- the beginning ---- */
