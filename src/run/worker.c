@@ -445,6 +445,17 @@ void chengi_worker_yield(void)
     switch_away(chengi_worker, self);
 }
 
+/* A task that has not begun and wants a stack like the one that has just come free goes on right here. */
+static inline bool begin_here(struct worker *worker, struct stack *stack, struct cheng_task *task)
+{
+    if (task->stack != NULL || task->stack_size != CHENGI_STACK_DEFAULT || stack->size != CHENGI_STACK_DEFAULT)
+        return false;
+    task->stack = stack;
+    store_relaxed(&task->worker, worker);
+    chengi_runner_become(task);
+    return true;
+}
+
 /* The life of a stack: it runs one task after the other. */
 static void stack_main(void *argument, void *value)
 {
@@ -459,21 +470,17 @@ static void stack_main(void *argument, void *value)
             exit(EXIT_SUCCESS); /* the child of a fork, whose one task has ended */
         worker->live--;
         chengi_runner_become(worker->root);
-        task = pick(worker);
-        if (task->stack == NULL && task->stack_size == CHENGI_STACK_DEFAULT && stack->size == CHENGI_STACK_DEFAULT) {
-            task->stack = stack; /* begin it right here */
-            store_relaxed(&task->worker, worker);
-            chengi_runner_become(task);
-            continue;
+        while (!begin_here(worker, stack, task = pick(worker))) {
+            if (unlikely(!board(worker, task))) {
+                wait_for_stack(worker, task);
+                continue;
+            }
+            retire_stack(worker, stack); /* not before: the next that we pick would be given the stack we run on */
+            depart(worker, &departure, sanitize_of(worker, task->stack));
+            task = chengi_switch(&stack->context, task->context, task);
+            arrive(worker, &departure);
+            break;
         }
-        retire_stack(worker, stack);
-        while (unlikely(!board(worker, task))) {
-            wait_for_stack(worker, task);
-            task = pick(worker);
-        }
-        depart(worker, &departure, sanitize_of(worker, task->stack));
-        task = chengi_switch(&stack->context, task->context, task);
-        arrive(worker, &departure);
     }
 }
 

@@ -113,3 +113,53 @@ TEST(threads_that_only_start_tasks_keep_no_slots)
     for (int i = 0; i < 40; i++)
         assert_true(slot_of_new_task() < 1024); /* one chunk */
 }
+
+static int fill_result(const void *argument, void *result)
+{
+    assert_int_equal((uintptr_t)argument % 16, 0);
+    assert_int_equal((uintptr_t)result % 16, 0);
+    return 0;
+}
+
+TEST(small_results_are_aligned)
+{
+    for (size_t argument_size = 1; argument_size <= 48; argument_size++)
+        for (size_t result_size = 1; result_size <= 48; result_size++) {
+            char bytes[48] = { 0 };
+            cheng_task *task;
+            cheng_task_options options = { .result_size = result_size };
+            assert_int_equal(cheng_start(&task, CHENG_COROUTINE, fill_result, bytes, argument_size, &options), 0);
+            assert_int_equal(cheng_join(task, NULL), 0);
+            cheng_task_free(task);
+        }
+}
+
+/* ---- stacks ---- */
+
+static int lift_the_limit(const void *argument, void *result)
+{
+    (void)result;
+    assert_int_equal(setrlimit(RLIMIT_AS, argument), 0);
+    return 0;
+}
+
+/* One task ends; the next wants a stack that cannot be had; the one after it wants an ordinary one: the very stack
+ * that the first is still looking around on. */
+static int end_with_one_that_cannot_begin(const void *argument, void *result)
+{
+    const struct rlimit *had = argument;
+    cheng_task_options large = { .stack_size = CHENGI_STACK_MOST };
+    (void)result;
+    struct rlimit few = { (rlim_t)600 << 20, had->rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_AS, &few), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, return_seven, NULL, 0, &large), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, lift_the_limit, had, sizeof *had, NULL), 0);
+    return 0;
+}
+
+TEST(ordinary_task_goes_on_where_a_large_one_cannot_begin) // noasan: notsan: novalgrind: noqemu: bounds the address space
+{
+    struct rlimit had;
+    assert_int_equal(getrlimit(RLIMIT_AS, &had), 0);
+    assert_int_equal(cheng_run(NULL, end_with_one_that_cannot_begin, &had, sizeof had), 0);
+}
