@@ -201,20 +201,33 @@ static bool known_empty(struct cheng_socket *s)
            !(load_acquire(&s->in) & READY);
 }
 
+/* As wait_ready; but what has come may not be known yet, while the worker has not looked for events. So who skipped
+ * the try, and may not wait any longer, tries once before it gives up. */
+static int wait_or_late(struct cheng_socket *s, bool skipped, int *late, cheng_deadline deadline)
+{
+    if (*late != 0)
+        return *late;
+    int rc = wait_ready(s, &s->in, CHENGI_HOST_READABLE, deadline);
+    if (!skipped || (rc != -EAGAIN && rc != -ETIMEDOUT))
+        return rc;
+    *late = rc;
+    return 0;
+}
+
 int cheng_socket_read_until(cheng_socket *s, void *buffer, size_t size, size_t *got, cheng_deadline deadline)
 {
-    int n = -EAGAIN, rc = enter(s, READER);
+    int n, late = 0, rc = enter(s, READER);
     uint32_t hung_up = 0;
     if (rc < 0)
         return rc;
     for (;;) {
-        if (!known_empty(s)) {
+        bool skip = late == 0 && known_empty(s);
+        if (!skip)
             hung_up = expect(&s->in);
-            n = chengi_sys_receive(s->fd, buffer, size);
-        }
+        n = skip ? -EAGAIN : chengi_sys_receive(s->fd, buffer, size);
         if (n != -EAGAIN && n != -EINTR)
             break;
-        rc = n == -EINTR ? 0 : wait_ready(s, &s->in, CHENGI_HOST_READABLE, deadline);
+        rc = n == -EINTR ? 0 : wait_or_late(s, skip, &late, deadline);
         if (rc < 0)
             break;
     }
@@ -270,17 +283,17 @@ int cheng_socket_write(cheng_socket *s, const void *data, size_t size)
 
 int cheng_accept_until(cheng_socket **out, cheng_socket *listener, cheng_deadline deadline)
 {
-    int fd = -EAGAIN, rc = enter(listener, READER);
+    int fd, late = 0, rc = enter(listener, READER);
     if (rc < 0)
         return rc;
     for (;;) {
-        if (!known_empty(listener)) {
+        bool skip = late == 0 && known_empty(listener);
+        if (!skip)
             expect(&listener->in);
-            fd = chengi_sys_accept(listener->fd);
-        }
+        fd = skip ? -EAGAIN : chengi_sys_accept(listener->fd);
         if (fd != -EAGAIN && fd != -EINTR)
             break;
-        rc = fd == -EINTR ? 0 : wait_ready(listener, &listener->in, CHENGI_HOST_READABLE, deadline);
+        rc = fd == -EINTR ? 0 : wait_or_late(listener, skip, &late, deadline);
         if (rc < 0)
             break;
     }
