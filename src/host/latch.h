@@ -15,6 +15,7 @@
 struct latch {
     uint32_t word;
 };
+_Static_assert(sizeof(struct latch) == 4, "the size of the word");
 
 void chengi_latch_acquire_slow(struct latch *latch);
 

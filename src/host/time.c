@@ -3,6 +3,8 @@
 
 #include "host/host.h"
 
+_Static_assert(sizeof(cheng_deadline) == 8, "passed in a register");
+
 int64_t cheng_clock_ns(void)
 {
     return chengi_host_now();

@@ -7,6 +7,7 @@
 #include "park/park.h"
 
 enum { FIRST_BITS = 8, MOST_BITS = 20, CROWDED = 6 };
+_Static_assert(sizeof(struct bucket) == CHENGI_CACHE_LINE, "one bucket, one line");
 
 static struct bucket first_buckets[1 << FIRST_BITS];
 static struct table first_table = { 64 - FIRST_BITS, first_buckets };

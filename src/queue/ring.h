@@ -43,6 +43,7 @@ struct ring {
     size_t item_size, capacity;
     struct ring_end tail, head;
 };
+_Static_assert(sizeof(struct ring_end) == 2 * CHENGI_CACHE_LINE, "processors fetch lines in pairs");
 
 /* 0 or -ENOMEM. */
 int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity);
