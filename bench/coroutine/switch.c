@@ -22,7 +22,7 @@ __attribute__((noinline)) static void *switch_to(struct task *to)
     from->saved_errno = *error;
     *error = to->saved_errno;
     chengi_self = &to->self;
-    return chengi_switch(&from->context, to->context, NULL);
+    return chengi_switch_tail(&from->context, to->context, NULL);
 }
 
 static void bounce(void *argument, void *value)

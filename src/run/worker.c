@@ -489,11 +489,11 @@ static void stack_main(void *argument, void *value)
 /* C++'s state of exceptions being handled, per thread; NULL in a program without C++. */
 extern void *__cxa_get_globals(void) __attribute__((weak));
 
-static int worker_open(struct worker *worker, struct runtime *runtime, unsigned index)
+static int worker_open(struct worker *worker, struct runtime *runtime, unsigned index, bool alone)
 {
     memset(worker, 0, sizeof *worker);
     worker->runtime = runtime;
-    worker->alone = runtime->count == 1;
+    worker->alone = alone;
     worker->index = index;
     worker->spin = chengi_host_spin_limit();
     worker->patience_ns = patience_least_ns;
@@ -540,7 +540,7 @@ int chengi_worker_run(struct cheng_task *task)
     if (runtime == NULL)
         return -ENOMEM;
     struct worker *worker = runtime->workers;
-    int rc = worker_open(worker, runtime, 0);
+    int rc = worker_open(worker, runtime, 0, true);
     if (rc == 0) {
         worker_enter(worker);
         submit(worker, task);
@@ -586,7 +586,7 @@ static int standard_runtime(struct runtime **out)
             runtime = runtime_new(count);
             rc = runtime == NULL ? -ENOMEM : 0;
             while (rc == 0 && opened < count)
-                rc = worker_open(&runtime->workers[opened], runtime, opened), opened += rc == 0;
+                rc = worker_open(&runtime->workers[opened], runtime, opened, false), opened += rc == 0;
             while (rc == 0 && started < count)
                 rc = chengi_host_start(worker_main, &runtime->workers[started], 0), started += rc == 0;
             if (rc < 0 && started > 0) { /* some threads are better than none */

@@ -65,7 +65,7 @@ struct worker {
     int *error;        /* the thread's errno */
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
     struct runtime *runtime;
-    bool alone; /* its runtime has no other worker */
+    bool alone; /* cheng_run's: nobody else starts tasks in its runtime, or steals them */
     unsigned index;
     unsigned spin; /* rounds of looking around before it sleeps: grows when that helped */
     unsigned live; /* tasks of a runtime that ends: cheng_run */

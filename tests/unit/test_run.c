@@ -2,6 +2,7 @@
 #include "unit/actors.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -148,6 +149,29 @@ static void check_met(void)
 {
     assert_false(pthread_equal(threads[0], threads[1]));
     arrived[0] = arrived[1] = false;
+}
+
+static int return_three(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return 3;
+}
+
+/* The default runtime has one worker then, which must take what is started outside. */
+TEST(one_usable_processor)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    for (int i = 0; i < 3; i++) {
+        cheng_task *task;
+        int status;
+        assert_int_equal(cheng_start(&task, CHENG_COROUTINE, return_three, NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join_until(task, &status, cheng_after(10 * CHENG_SECOND)), 0);
+        assert_int_equal(status, 3);
+        cheng_task_free(task);
+    }
 }
 
 TEST(two_coroutines_at_once) // noqemu: needs two processors

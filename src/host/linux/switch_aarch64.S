@@ -1,12 +1,12 @@
 /* AArch64, AAPCS64. Callee-saved: x19 to x29, the link register, d8 to d15: 160 bytes below the caller's
  * stack pointer. */
 #if defined(__aarch64__)
-    .text
-    .globl chengi_switch
-    .hidden chengi_switch
-    .type chengi_switch, %function
+    .macro SWITCH name, leave
+    .globl \name
+    .hidden \name
+    .type \name, %function
     .p2align 4
-chengi_switch: /* x0: save, x1: to, x2: value */
+\name: /* x0: save, x1: to, x2: value */
     .cfi_startproc
     sub sp, sp, #160
     .cfi_adjust_cfa_offset 160
@@ -37,9 +37,14 @@ chengi_switch: /* x0: save, x1: to, x2: value */
     ldp d14, d15, [sp, #144]
     add sp, sp, #160
     mov x0, x2
-    br x30
+    \leave x30
     .cfi_endproc
-    .size chengi_switch, .-chengi_switch
+    .size \name, .-\name
+    .endm
+
+    .text
+    SWITCH chengi_switch, ret
+    SWITCH chengi_switch_tail, br
 
 /* The first continuation of a prepared stack: x19 is the entry, x20 its argument, x0 the value. */
     .type entry_trampoline, %function

@@ -4,12 +4,12 @@
  *   sp + 8   r14      sp + 32  rbx
  *   sp + 16  r13      sp + 40  rbp      sp + 48  where to continue */
 #if defined(__x86_64__)
-    .text
-    .globl chengi_switch
-    .hidden chengi_switch
-    .type chengi_switch, @function
+    .macro SWITCH name, leave
+    .globl \name
+    .hidden \name
+    .type \name, @function
     .p2align 4
-chengi_switch:
+\name: /* rdi: save, rsi: to, rdx: value */
     .cfi_startproc
     pushq %rbp
     .cfi_adjust_cfa_offset 8
@@ -38,10 +38,19 @@ chengi_switch:
     popq %rbx
     popq %rbp
     movq %rdx, %rax
+    \leave
+    .cfi_endproc
+    .size \name, .-\name
+    .endm
+
+    .macro LEAVE_BY_JUMP
     popq %rcx
     jmp *%rcx
-    .cfi_endproc
-    .size chengi_switch, .-chengi_switch
+    .endm
+
+    .text
+    SWITCH chengi_switch, ret
+    SWITCH chengi_switch_tail, LEAVE_BY_JUMP
 
 /* The first continuation of a prepared stack: r12 is the entry, r13 its argument, rax the value. A debugger's
  * walk ends here. */
