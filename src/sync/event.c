@@ -50,10 +50,9 @@ int cheng_event_wait_until(cheng_event *event, cheng_deadline deadline)
     int rc = chengi_place_find(&place, event, event->kind, CHENGI_ARENA_EVENT);
     uint32_t round = word & ~(uint32_t)FLAGS;
     while (rc == 0 && !(word & SET) && (word & ~(uint32_t)FLAGS) == round) {
-        if ((word & WAITERS) || cas_relaxed(&event->word, &word, word | WAITERS)) {
+        if ((word & WAITERS) || cas_relaxed(&event->word, &word, word | WAITERS))
             rc = chengi_place_wait(&place, &event->word, word | WAITERS, deadline.at_ns, &why, 0);
-            word = load_acquire(&event->word);
-        }
+        word = load_acquire(&event->word); /* also when the swap failed: set may have come between, partner: its release */
     }
     return rc;
 }
