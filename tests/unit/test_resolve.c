@@ -1,0 +1,122 @@
+/* Names to addresses. Asks no name server, but for one name that none knows. */
+#include "unit/sockets.h"
+
+static int numbers(void *context)
+{
+    cheng_address addresses[4];
+    size_t found = 0;
+    (void)context;
+    assert_int_equal(cheng_resolve("127.0.0.1", addresses, 4, &found), 0);
+    assert_int_equal(found, 1);
+    assert_string_equal(addresses[0].text, "127.0.0.1");
+    assert_false(addresses[0].v6);
+    assert_int_equal(cheng_resolve("::1", addresses, 4, &found), 0);
+    assert_int_equal(found, 1);
+    assert_string_equal(addresses[0].text, "::1");
+    assert_true(addresses[0].v6);
+    return 0;
+}
+
+TEST(numbers)
+{
+    everywhere(numbers, NULL);
+}
+
+static int this_machine(void *context)
+{
+    cheng_address addresses[4];
+    size_t found = 0;
+    (void)context;
+    int rc = cheng_resolve("localhost", addresses, 4, &found);
+    if (rc == -ENOENT || rc == -EHOSTUNREACH)
+        test_skip("this machine does not know localhost");
+    assert_int_equal(rc, 0);
+    assert_true(found >= 1 && found <= 4);
+    for (size_t i = 0; i < found; i++)
+        assert_string_equal(addresses[i].text, addresses[i].v6 ? "::1" : "127.0.0.1");
+    assert_int_equal(cheng_resolve("localhost", addresses, 1, &found), 0); /* as many as there is room for */
+    assert_int_equal(found, 1);
+    return 0;
+}
+
+TEST(this_machine)
+{
+    everywhere(this_machine, NULL);
+}
+
+static int errors(void *context)
+{
+    cheng_address addresses[1];
+    char long_name[300];
+    size_t found = 99;
+    cheng_socket *s;
+    (void)context;
+    memset(long_name, 'a', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    assert_int_equal(cheng_resolve(NULL, addresses, 1, &found), -EINVAL);
+    assert_int_equal(cheng_resolve("127.0.0.1", NULL, 1, &found), -EINVAL);
+    assert_int_equal(cheng_resolve("127.0.0.1", addresses, 0, &found), -EINVAL);
+    assert_int_equal(cheng_resolve(long_name, addresses, 1, &found), -EINVAL);
+    assert_int_equal(cheng_connect(&s, "127.0.0.1", long_name), -EINVAL);
+    assert_int_equal(cheng_connect_until(&s, "no-such-host.invalid", "80", CHENG_NOW), -EAGAIN); /* it would block */
+    assert_int_equal(found, 99);
+    return 0;
+}
+
+TEST(errors)
+{
+    everywhere(errors, NULL);
+}
+
+static int unknown(void *context)
+{
+    cheng_address addresses[1];
+    size_t found = 99;
+    (void)context;
+    int rc = cheng_resolve("no-such-host.invalid", addresses, 1, &found);
+    assert_true(rc == -ENOENT || rc == -EHOSTUNREACH); /* with a name server, and without one */
+    assert_int_equal(found, 99);
+    return 0;
+}
+
+TEST(unknown)
+{
+    everywhere(unknown, NULL);
+}
+
+/* The look-up goes on without who asked for it; what it wrote to must still be there. */
+static int leave_early(void *context)
+{
+    cheng_socket *s;
+    (void)context;
+    for (unsigned i = 0; i < 20; i++) {
+        int rc = cheng_connect_until(&s, "no-such-host.invalid", "80", cheng_after(i * 20 * CHENG_MICROSECOND));
+        assert_true(rc == -ETIMEDOUT || rc == -ENOENT || rc == -EHOSTUNREACH);
+    }
+    return 0;
+}
+
+TEST(leave_early)
+{
+    everywhere(leave_early, NULL);
+}
+
+static int many_at_once(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return numbers(NULL) + this_machine(NULL);
+}
+
+TEST(many_at_once)
+{
+    enum { MANY = 200 };
+    static cheng_task *tasks[MANY];
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, many_at_once, NULL, 0, NULL), 0);
+    for (int i = 0; i < MANY; i++) {
+        int status = -1;
+        assert_int_equal(cheng_join(tasks[i], &status), 0);
+        assert_int_equal(status, 0);
+        cheng_task_free(tasks[i]);
+    }
+}
