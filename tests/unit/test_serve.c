@@ -1,0 +1,342 @@
+/* Servers: a task for each client, in every place and with handlers of both kinds. */
+#include "unit/sockets.h"
+
+#include <stdatomic.h>
+
+static const enum cheng_kind kinds[] = { CHENG_COROUTINE, CHENG_THREAD };
+
+struct house {
+    cheng_socket *listener;
+    char service[8];
+    cheng_serve_options options;
+    cheng_handler *handler;
+    atomic_int live, most, begun, cancelled;
+    cheng_event open;
+    int rc;
+};
+
+static int serve(void *context)
+{
+    struct house *house = context;
+    house->rc = cheng_serve(house->listener, house->handler, house, &house->options);
+    assert_int_equal(atomic_load(&house->live), 0); /* the handlers have ended */
+    return 0;
+}
+
+static void house_open(struct house *house, struct actor *actor, int place, cheng_handler *handler, enum cheng_kind kind,
+                       size_t most)
+{
+    *house = (struct house){ .options = { kind, most }, .handler = handler, .rc = 1 };
+    house->listener = listen_here(house->service);
+    actor_start(actor, (enum place)place, serve, house);
+}
+
+static void house_close(struct house *house, struct actor *actor)
+{
+    cheng_socket_close(house->listener);
+    assert_int_equal(actor_join(actor), 0);
+    assert_int_equal(house->rc, 0);
+    cheng_socket_free(house->listener);
+}
+
+static void enter(struct house *house)
+{
+    int now = atomic_fetch_add(&house->live, 1) + 1, most = atomic_load(&house->most);
+    while (now > most && !atomic_compare_exchange_weak(&house->most, &most, now))
+        ;
+    atomic_fetch_add(&house->begun, 1);
+}
+
+static int echo(cheng_socket *client, void *context)
+{
+    struct house *house = context;
+    char buffer[512];
+    size_t n;
+    enter(house);
+    while (cheng_socket_read(client, buffer, sizeof buffer, &n) == 0 && n > 0)
+        if (cheng_socket_write(client, buffer, n) < 0)
+            break;
+    atomic_fetch_sub(&house->live, 1);
+    return -EIO; /* its own affair */
+}
+
+static int client_main(const void *argument, void *result)
+{
+    const char *service = argument;
+    cheng_socket *s;
+    char sent[100], back[100];
+    size_t n;
+    (void)result;
+    assert_int_equal(cheng_connect(&s, "127.0.0.1", service), 0);
+    for (int i = 0; i < 10; i++) {
+        memset(sent, 'a' + i, sizeof sent);
+        assert_int_equal(cheng_socket_write(s, sent, sizeof sent), 0);
+        read_all(s, back, sizeof back);
+        assert_memory_equal(sent, back, sizeof back);
+    }
+    assert_int_equal(cheng_socket_finish(s), 0);
+    assert_int_equal(cheng_socket_read(s, back, sizeof back, &n), 0);
+    assert_int_equal(n, 0); /* the connection is closed when the handler returns */
+    cheng_socket_free(s);
+    return 0;
+}
+
+static void visit(struct house *house, unsigned count)
+{
+    cheng_task *tasks[64];
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(cheng_start(&tasks[i], i % 4 ? CHENG_COROUTINE : CHENG_THREAD, client_main, house->service,
+                                     sizeof house->service, NULL),
+                         0);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(cheng_join(tasks[i], NULL), 0);
+        cheng_task_free(tasks[i]);
+    }
+}
+
+TEST(clients_at_once)
+{
+    EACH_PLACE (place)
+        for (unsigned k = 0; k < 2; k++) {
+            struct house house;
+            struct actor actor;
+            house_open(&house, &actor, place, echo, kinds[k], 0);
+            visit(&house, 40);
+            house_close(&house, &actor);
+            assert_int_equal(atomic_load(&house.begun), 40);
+        }
+}
+
+TEST(max_clients)
+{
+    EACH_PLACE (place)
+        for (unsigned k = 0; k < 2; k++) {
+            struct house house;
+            struct actor actor;
+            house_open(&house, &actor, place, echo, kinds[k], 3);
+            visit(&house, 20);
+            house_close(&house, &actor);
+            assert_int_equal(atomic_load(&house.begun), 20);
+            assert_in_range(atomic_load(&house.most), 1, 3);
+        }
+}
+
+/* ---- ending ---- */
+
+/* Until it is cancelled. */
+static int stay(cheng_socket *client, void *context)
+{
+    struct house *house = context;
+    char byte;
+    size_t n;
+    enter(house);
+    int rc = cheng_socket_read(client, &byte, 1, &n);
+    atomic_fetch_add(&house->cancelled, rc == -ECANCELED && cheng_cancelled());
+    cheng_yield();
+    atomic_fetch_sub(&house->live, 1);
+    return rc;
+}
+
+static void await_begun(struct house *house, int count)
+{
+    while (atomic_load(&house->begun) < count)
+        cheng_sleep(CHENG_MILLISECOND);
+}
+
+static void stop_with_clients(int place, enum cheng_kind kind, size_t most, bool cancel)
+{
+    struct house house;
+    struct actor actor;
+    int clients[5];
+    char byte;
+    house_open(&house, &actor, place, stay, kind, most);
+    for (int i = 0; i < 5; i++)
+        clients[i] = raw_connect(house.service);
+    await_begun(&house, most == 0 ? 5 : (int)most);
+    if (cancel)
+        cheng_cancel(actor.self);
+    else
+        cheng_socket_close(house.listener);
+    assert_int_equal(actor_join(&actor), 0);
+    assert_int_equal(house.rc, cancel ? -ECANCELED : 0);
+    assert_int_equal(atomic_load(&house.cancelled), most == 0 ? 5 : (int)most);
+    cheng_socket_free(house.listener);
+    for (int i = 0; i < 5; i++) {
+        assert_true(read(clients[i], &byte, 1) <= 0); /* the end, or a reset of who was never accepted */
+        close(clients[i]);
+    }
+}
+
+TEST(closed_with_handlers_that_run)
+{
+    EACH_PLACE (place)
+        for (unsigned k = 0; k < 2; k++)
+            stop_with_clients(place, kinds[k], 0, false);
+}
+
+TEST(cancelled_with_handlers_that_run)
+{
+    EACH_PLACE (place)
+        for (unsigned k = 0; k < 2; k++)
+            stop_with_clients(place, kinds[k], 0, true);
+}
+
+/* It waits for a handler to end then, not for a client. */
+TEST(closed_or_cancelled_with_all_places_taken)
+{
+    EACH_PLACE (place) {
+        stop_with_clients(place, CHENG_COROUTINE, 2, false);
+        stop_with_clients(place, CHENG_COROUTINE, 2, true);
+    }
+}
+
+/* Closed at every moment while clients come: handlers that are just being started are waited for, too. */
+TEST(closed_while_clients_come)
+{
+    for (unsigned i = 0; i < scaled(60); i++) {
+        struct house house;
+        struct actor actor;
+        int clients[8];
+        house_open(&house, &actor, (int)(i % PLACES), stay, kinds[i / PLACES % 2], 0);
+        for (int c = 0; c < 8; c++)
+            clients[c] = raw_connect(house.service);
+        for (unsigned spin = 0; spin < i % 20; spin++)
+            cheng_yield();
+        house_close(&house, &actor);
+        for (int c = 0; c < 8; c++)
+            close(clients[c]);
+    }
+}
+
+static int not_called(cheng_socket *client, void *context)
+{
+    (void)client, (void)context;
+    return 0;
+}
+
+static int end_at_once(void *context)
+{
+    char service[8];
+    cheng_socket *listener = listen_here(service);
+    (void)context;
+    assert_int_equal(cheng_serve(NULL, not_called, NULL, NULL), -EINVAL);
+    assert_int_equal(cheng_serve(listener, NULL, NULL, NULL), -EINVAL);
+    cheng_socket_close(listener);
+    assert_int_equal(cheng_serve(listener, not_called, NULL, NULL), 0);
+    cheng_socket_free(listener);
+
+    struct pair pair = tcp_pair();
+    assert_int_equal(cheng_serve(pair.a, not_called, NULL, NULL), -EINVAL); /* not a listener */
+    pair_free(&pair);
+    return 0;
+}
+
+TEST(end_at_once)
+{
+    everywhere(end_at_once, NULL);
+}
+
+/* ---- no more descriptors ---- */
+
+TEST(goes_on_when_descriptors_run_out) // novalgrind: it opens descriptors beyond the limit for itself
+{
+    EACH_PLACE (place) {
+        struct house house;
+        struct actor actor;
+        char byte;
+        house_open(&house, &actor, place, echo, CHENG_COROUTINE, 0);
+        int first = raw_connect(house.service);
+        assert_int_equal(write(first, "1", 1), 1);
+        assert_int_equal(read(first, &byte, 1), 1);
+        int second = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(house.service)) };
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        struct rlimit limit = no_more_descriptors();
+        assert_int_equal(connect(second, (struct sockaddr *)&address, sizeof address), 0);
+        assert_int_equal(write(second, "2", 1), 1);
+        cheng_sleep(30 * CHENG_MILLISECOND);
+        assert_int_equal(recv(second, &byte, 1, MSG_DONTWAIT), -1); /* it waits in the backlog */
+        assert_int_equal(write(first, "x", 1), 1);                  /* the others are served meanwhile */
+        assert_int_equal(read(first, &byte, 1), 1);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_int_equal(read(second, &byte, 1), 1);
+        assert_int_equal(byte, '2');
+        close(first);
+        close(second);
+        house_close(&house, &actor);
+    }
+}
+
+/* ---- a handler that blocks its thread ---- */
+
+static int block_for_a_second(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return usleep(1000000);
+}
+
+static int offload(cheng_socket *client, void *context)
+{
+    struct house *house = context;
+    enter(house);
+    assert_int_equal(cheng_offload(block_for_a_second, NULL, NULL), 0);
+    assert_int_equal(cheng_socket_write(client, "x", 1), 0);
+    atomic_fetch_sub(&house->live, 1);
+    return 0;
+}
+
+static int tick(void *context)
+{
+    struct house *house = context;
+    int64_t worst = 0;
+    while (atomic_load(&house->live) > 0) {
+        int64_t due = cheng_clock_ns() + CHENG_MILLISECOND;
+        cheng_sleep(CHENG_MILLISECOND);
+        worst = cheng_clock_ns() - due > worst ? cheng_clock_ns() - due : worst;
+    }
+    return (int)(worst / CHENG_MICROSECOND);
+}
+
+static int tick_task(const void *argument, void *result)
+{
+    (void)result;
+    return tick(*(void *const *)argument);
+}
+
+/* Server, handlers and the one that measures on one thread. */
+static int one_thread(const void *argument, void *result)
+{
+    struct house *house = *(struct house *const *)argument;
+    cheng_task *ticker;
+    int worst = -1, clients[3];
+    (void)result;
+    struct actor actor = { .function = serve, .context = house };
+    struct actor *p = &actor;
+    assert_int_equal(cheng_start(&actor.handle, CHENG_COROUTINE, actor_main, &p, sizeof p, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        clients[i] = raw_connect(house->service);
+    await_begun(house, 3);
+    assert_int_equal(cheng_start(&ticker, CHENG_COROUTINE, tick_task, &house, sizeof house, NULL), 0);
+    assert_int_equal(cheng_join(ticker, &worst), 0);
+    cheng_task_free(ticker);
+    cheng_socket_close(house->listener);
+    assert_int_equal(actor_join(&actor), 0);
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+    return worst;
+}
+
+TEST(an_offloaded_second_delays_nobody) // serial: bounds a delay
+{
+    int best = INT32_MAX, worst;
+    for (int round = 0; round < 3 && best >= 5000; round++) { /* another program may have had the processor once */
+        struct house house = { .handler = offload }, *p = &house;
+        house.listener = listen_here(house.service);
+        assert_int_equal(cheng_run(&worst, one_thread, &p, sizeof p), 0);
+        cheng_socket_free(house.listener);
+        best = worst < best ? worst : best;
+    }
+    print_message("worst delay %d µs\n", best);
+    if (!slowed_down())
+        assert_true(best < 5000);
+}
