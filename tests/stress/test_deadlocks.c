@@ -68,7 +68,7 @@ static void dwell(unsigned count, bool deadlines)
         assert_int_equal(counters[i], expected[i]);
     }
     printf("%u deadlocks, %u time-outs\n", deadlocks, timeouts);
-    assert_true(deadlocks > 0);
+    assert_true(deadlocks > 0 || slowed_down());
 }
 
 TEST(few)

@@ -166,8 +166,7 @@ static int manage(void *context)
         actor_start(&actor, (enum place)random_below(&mine->random, PLACES), live, &life);
         if (random_below(&mine->random, 2)) {
             (void)cheng_sleep(random_below(&mine->random, 1000) * CHENG_MICROSECOND);
-            if (actor.place != IN_RUN) /* that one's task ends before its thread, which is the handle */
-                cheng_cancel(actor.handle);
+            cheng_cancel(actor.self);
         }
         assert_int_equal(actor_join(&actor), 0);
     }

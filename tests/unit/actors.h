@@ -30,8 +30,8 @@ struct actor {
     int (*function)(void *context);
     void *context;
     enum place place;
-    cheng_task *handle; /* what to join: for IN_RUN the thread around it */
-    cheng_task *self;   /* the task that runs the function: what to cancel */
+    cheng_task *handle; /* for IN_RUN the thread around it */
+    cheng_task *self;   /* the task that runs the function: what to cancel. It stays until actor_join */
     cheng_event started;
 };
 
@@ -44,11 +44,21 @@ static inline int actor_main(const void *argument, void *result)
     return actor->function(actor->context);
 }
 
+static inline int actor_run_within(const void *argument, void *result)
+{
+    cheng_task *inner;
+    int status = 0;
+    (void)result;
+    assert_int_equal(cheng_start(&inner, CHENG_COROUTINE, actor_main, argument, sizeof(struct actor *), NULL), 0);
+    assert_int_equal(cheng_join(inner, &status), 0);
+    return status; /* the handle is freed by actor_join */
+}
+
 static inline int actor_run_main(const void *argument, void *result)
 {
     int status = 0;
     (void)result;
-    assert_int_equal(cheng_run(&status, actor_main, argument, sizeof(struct actor *)), 0);
+    assert_int_equal(cheng_run(&status, actor_run_within, argument, sizeof(struct actor *)), 0);
     return status;
 }
 
@@ -68,10 +78,12 @@ static inline int actor_join(struct actor *actor)
     int status = 0;
     assert_int_equal(cheng_join(actor->handle, &status), 0);
     cheng_task_free(actor->handle);
+    if (actor->self != actor->handle)
+        cheng_task_free(actor->self);
     return status;
 }
 
-/* The wait of this kind is published: the task sleeps, or is about to. */
+/* The wait of this kind is published: the task sleeps, or is about to, but may still look for a deadlock. */
 static inline bool task_waits(const cheng_task *task, enum wait_kind kind)
 {
     return __atomic_load_n(&task->why.kind, __ATOMIC_RELAXED) == kind &&
