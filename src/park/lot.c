@@ -136,7 +136,9 @@ void chengi_lot_wake_orphans(uint32_t owner)
                         (load_relaxed(w->word) & (uint32_t)CHENGI_OWNER) == owner)
                         orphan = w->word;
                 chengi_latch_release(&bucket->latch);
-            } while (orphan != NULL && chengi_unpark(orphan, UINT32_MAX) > 0);
+                if (orphan != NULL) /* even if it wakes nobody it takes all off: the next pass finds another word */
+                    chengi_unpark(orphan, UINT32_MAX);
+            } while (orphan != NULL);
         }
     } while (seen != load_acquire(&chengi_lot));
 }
