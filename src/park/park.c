@@ -12,12 +12,13 @@
 
 enum { BATCH = 16 };
 
-/* Publishes the wait. The reader of `why` compares `wake` before and after: relaxed stores, then release. */
+/* Publishes the wait. The reader of `why` compares `wake` before and after. So each store to `why` is a release (its
+ * partner is the fence in edge_of): who reads the new wait's sees that the old wait has ended. */
 static uint32_t begin_wait(struct cheng_task *self, const struct why *why, int64_t deadline_ns, bool cancellable)
 {
-    store_relaxed(&self->why.kind, why->kind);
-    store_relaxed(&self->why.object, why->object);
-    store_relaxed(&self->why.site, why->site);
+    store_release(&self->why.kind, why->kind);
+    store_release(&self->why.object, why->object);
+    store_release(&self->why.site, why->site);
     store_relaxed(&self->wait_deadline_ns, deadline_ns);
     uint32_t wake = (load_relaxed(&self->wake) | 7) + 1; /* only we change it outside of a wait */
     if (cancellable)
