@@ -61,6 +61,14 @@ static unsigned take_number(struct region *region)
     return word * WORD_BITS + bit;
 }
 
+/* With the pool latched: a stack comes free. */
+static void give_number(struct region *region, unsigned number)
+{
+    region->free[number / WORD_BITS] |= UINT64_C(1) << number % WORD_BITS;
+    if (region->free_count++ == 0)
+        chengi_list_push_front(&pool.available, &region->link);
+}
+
 /* A slice of a region, its guard in place; NULL: no memory, or no more guards. */
 static char *take_slice(struct region **out)
 {
@@ -81,10 +89,15 @@ static char *take_slice(struct region **out)
     uint64_t bit = UINT64_C(1) << number % WORD_BITS, *guarded = &region->guarded[number / WORD_BITS];
     char *low = region->base + (size_t)number * CHENGI_STACK_DEFAULT;
     bool guard = !(*guarded & bit);
-    *guarded |= bit; /* if it fails, the slice is lost: too many mappings is no state to be frugal in */
+    *guarded |= bit;
     chengi_latch_release(&pool.latch);
-    if (guard && chengi_host_guard(low, chengi_host_page_size()) < 0)
+    if (guard && chengi_host_guard(low, chengi_host_page_size()) < 0) {
+        chengi_latch_acquire(&pool.latch);
+        *guarded &= ~bit;
+        give_number(region, number);
+        chengi_latch_release(&pool.latch);
         return NULL;
+    }
     *out = region;
     return low;
 }
@@ -103,7 +116,7 @@ struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *val
 {
     size_t page = chengi_host_page_size();
     struct region *region = NULL;
-    size = (size + page - 1) & ~(page - 1);
+    size = size < 4 * page ? 4 * page : (size + page - 1) & ~(page - 1); /* where a page has 64 KiB, too */
     char *low = size == CHENGI_STACK_DEFAULT ? take_slice(&region) : map_alone(size);
     if (low == NULL)
         return NULL;
@@ -132,9 +145,7 @@ void chengi_stack_free(struct stack *stack)
     }
     unsigned number = (unsigned)((size_t)(stack->low - region->base) / CHENGI_STACK_DEFAULT);
     chengi_latch_acquire(&pool.latch);
-    region->free[number / WORD_BITS] |= UINT64_C(1) << number % WORD_BITS;
-    if (region->free_count++ == 0)
-        chengi_list_push_front(&pool.available, &region->link);
+    give_number(region, number);
     bool all = region->free_count == STACKS;
     if (all)
         chengi_list_remove(&region->link); /* nobody takes from it meanwhile */
