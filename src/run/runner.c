@@ -88,14 +88,17 @@ static void in_child(void)
     uint32_t mine = self == NULL ? 0 : self->self.word;
     table.latch = (struct latch){0};
     table.free = NULL; /* another thread may have been changing the list */
+    if (self != NULL)
+        self->thread_id = chengi_host_thread_id(); /* the child's main thread now */
     for (uint32_t c = 0; c < table.chunk_count; c++)
-        for (uint32_t i = 0; i < SLOTS_PER_CHUNK; i++) {
+        for (uint32_t i = 0; chunks[c] != NULL && i < SLOTS_PER_CHUNK; i++) { /* NULL: another was mapping it */
             struct cheng_task *runner = &chunks[c][i];
             if (runner->self.word != mine && runner->kind != 0)
                 chengi_runner_retire(runner);
-            if (runner->wake_fd > 0) /* the parent's wake-ups are not ours to take */
+            if (runner->wake_fd > 0) { /* the parent's wake-ups are not ours to take */
                 chengi_host_wake_fd_close(runner->wake_fd - 1);
-            runner->wake_fd = 0;
+                runner->wake_fd = 0; /* only where it was set: else the child would copy every page of the table */
+            }
         }
     chengi_task_in_child();
     chengi_sockets_after_fork();
