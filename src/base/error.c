@@ -2,11 +2,13 @@
 #include <cheng/base.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 const char *cheng_strerror(int error)
 {
-    switch (error < 0 ? -error : error) {
+    int code = error < 0 && error != INT_MIN ? -error : error;
+    switch (code) {
     case 0:
         return "success";
     case ETIMEDOUT:
@@ -33,9 +35,9 @@ const char *cheng_strerror(int error)
         break;
     }
 #ifdef __GLIBC__
-    const char *text = strerrordesc_np(error < 0 ? -error : error); /* never translated or written to */
+    const char *text = strerrordesc_np(code); /* never translated or written to */
 #else
-    const char *text = strerror(error < 0 ? -error : error);
+    const char *text = strerror(code);
 #endif
     return text == NULL ? "unknown error" : text;
 }
