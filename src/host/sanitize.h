@@ -45,6 +45,15 @@ struct sanitize {
     char unused; /* a struct must not be empty */
 };
 
+/* Pages that hold pointers to allocated memory and are not on the heap themselves: leak checking looks there. */
+static inline void chengi_sanitize_pages(const void *base, size_t size)
+{
+    (void)base, (void)size;
+#if defined(CHENGI_ASAN)
+    __lsan_register_root_region(base, size);
+#endif
+}
+
 static inline void chengi_sanitize_stack_made(struct sanitize *s, const void *bottom, size_t size)
 {
     (void)s, (void)bottom, (void)size;

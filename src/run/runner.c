@@ -10,6 +10,7 @@
 #include "base/compiler.h"
 #include "host/host.h"
 #include "host/latch.h"
+#include "host/sanitize.h"
 #include "run/upcalls.h"
 
 enum { SLOTS_PER_CHUNK = 1024, CHUNKS = 4096, MAGAZINE = 64 };
@@ -44,6 +45,7 @@ static int map_chunk(void)
     struct cheng_task *chunk = chengi_host_map(SLOTS_PER_CHUNK * sizeof *chunk);
     if (chunk == NULL)
         return -ENOMEM;
+    chengi_sanitize_pages(chunk, SLOTS_PER_CHUNK * sizeof *chunk); /* reports, large arguments and results */
     for (uint32_t i = SLOTS_PER_CHUNK; i-- > 0;) {
         uint32_t slot = table.chunk_count * SLOTS_PER_CHUNK + i;
         chunk[i].self.word = slot << SLOT_SHIFT | GENERATION_STEP;
