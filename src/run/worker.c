@@ -317,7 +317,7 @@ static struct cheng_task *pick(struct worker *worker)
             if ((task = take_fresh(worker)) != NULL)
                 return task;
         }
-        worker->tick++;
+        /* `tick` counts picks, not rounds: its multiples of POLL_PERIOD must not fall in here, unseen */
         if (drain_inbox(worker) || expire_timers(worker))
             continue;
         if (!worker->alone) {

@@ -163,3 +163,161 @@ TEST(ordinary_task_goes_on_where_a_large_one_cannot_begin) // noasan: notsan: no
     assert_int_equal(getrlimit(RLIMIT_AS, &had), 0);
     assert_int_equal(cheng_run(NULL, end_with_one_that_cannot_begin, &had, sizeof had), 0);
 }
+
+/* ---- newest tasks ---- */
+
+static unsigned pretended_cpus;
+
+/* In place of the C library's: the default runtime gets as many workers as a test wants. */
+int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+    memset(set, 0, size); /* the kernel fills in what it has */
+    if (pretended_cpus == 0)
+        return syscall(SYS_sched_getaffinity, pid, size, set) < 0 ? -1 : 0;
+    for (unsigned i = 0; i < pretended_cpus; i++)
+        CPU_SET(i, set);
+    return 0;
+}
+
+static int set_flag(const void *argument, void *result)
+{
+    (void)result;
+    atomic_store(*(atomic_int *const *)argument, 1);
+    return 0;
+}
+
+/* Never blocks: only a thief can run what it starts. */
+static int start_and_compute(const void *argument, void *result)
+{
+    atomic_int done = 0, *flag = &done;
+    (void)argument, (void)result;
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, set_flag, &flag, sizeof flag, NULL), 0);
+    int64_t until = cheng_clock_ns() + 10 * CHENG_SECOND;
+    while (!atomic_load(&done))
+        assert_true(cheng_clock_ns() < until);
+    return 0;
+}
+
+TEST(newest_of_a_busy_worker_is_stolen_at_the_start)
+{
+    cheng_task *task;
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, start_and_compute, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_join(task, NULL), 0);
+    cheng_task_free(task);
+}
+
+static int compute_until(const void *argument, void *result)
+{
+    atomic_int *phase = *(atomic_int *const *)argument;
+    (void)result;
+    atomic_store(phase, 1);
+    while (atomic_load(phase) != 2)
+        sched_yield();
+    return 0;
+}
+
+static int compute_then_start(const void *argument, void *result)
+{
+    (void)compute_until(argument, NULL);
+    return start_and_compute(NULL, result);
+}
+
+static void wait_for_phase(atomic_int *phase, int value)
+{
+    while (atomic_load(phase) != value)
+        sched_yield();
+}
+
+TEST(newest_is_stolen_from_whatever_worker)
+{
+    pretended_cpus = 4;
+    enum { BUSY = 3 };
+    atomic_int phases[BUSY] = { 0 };
+    cheng_task *tasks[BUSY];
+    /* workers 0 to 2 are busy; then all but one come free and go to sleep */
+    for (int i = 0; i < BUSY; i++) {
+        atomic_int *phase = &phases[i];
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, compute_then_start, &phase, sizeof phase, NULL), 0);
+        wait_for_phase(phase, 1);
+    }
+    for (int i = 0; i < BUSY; i++) {
+        assert_int_equal(cheng_sleep(50 * CHENG_MILLISECOND), 0);
+        atomic_store(&phases[i], 2);
+        assert_int_equal(cheng_join(tasks[i], NULL), 0);
+        cheng_task_free(tasks[i]);
+    }
+}
+
+/* ---- a worker that always finds somebody whom others have woken ---- */
+
+struct relay {
+    cheng_semaphore turns[2];
+    atomic_int wanted; /* 1 + whom the helper is to wake; 0: done; -1: end */
+    atomic_int rang;
+    int64_t until;
+    int yields;
+};
+
+static void *wake_as_told(void *argument)
+{
+    struct relay *relay = argument;
+    for (int wanted; (wanted = atomic_load(&relay->wanted)) >= 0;) {
+        if (wanted > 0) {
+            cheng_semaphore_release(&relay->turns[wanted - 1], 1);
+            atomic_store(&relay->wanted, 0);
+        }
+        sched_yield();
+    }
+    return NULL;
+}
+
+static int run_relay(struct relay *relay, int me)
+{
+    while (!atomic_load(&relay->rang) && cheng_clock_ns() < relay->until) {
+        atomic_store(&relay->wanted, 2 - me); /* the other: in the inbox before we park */
+        while (atomic_load(&relay->wanted) != 0)
+            sched_yield();
+        assert_int_equal(cheng_semaphore_acquire(&relay->turns[me]), 0);
+    }
+    return cheng_semaphore_release(&relay->turns[1 - me], 1);
+}
+
+static int run_second(const void *argument, void *result)
+{
+    struct relay *relay = *(struct relay *const *)argument;
+    (void)result;
+    assert_int_equal(cheng_semaphore_acquire(&relay->turns[1]), 0);
+    return run_relay(relay, 1);
+}
+
+static int ring_soon(const void *argument, void *result)
+{
+    (void)result;
+    assert_int_equal(cheng_sleep(10 * CHENG_MILLISECOND), 0);
+    atomic_store(&(*(struct relay *const *)argument)->rang, 1);
+    return 0;
+}
+
+static int run_first(const void *argument, void *result)
+{
+    struct relay *relay = *(struct relay *const *)argument;
+    (void)result;
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, ring_soon, argument, sizeof relay, NULL), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, run_second, argument, sizeof relay, NULL), 0);
+    for (int i = 0; i < relay->yields; i++)
+        cheng_yield();
+    return run_relay(relay, 0);
+}
+
+TEST(timers_are_looked_at_however_many_are_woken)
+{
+    for (int yields = 2; yields < 4; yields++) {
+        struct relay relay = { .until = cheng_clock_ns() + 5 * CHENG_SECOND, .yields = yields }, *it = &relay;
+        pthread_t helper;
+        assert_int_equal(pthread_create(&helper, NULL, wake_as_told, it), 0);
+        assert_int_equal(cheng_run(NULL, run_first, &it, sizeof it), 0);
+        atomic_store(&relay.wanted, -1);
+        assert_int_equal(pthread_join(helper, NULL), 0);
+        assert_true(cheng_clock_ns() < relay.until);
+    }
+}
