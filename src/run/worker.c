@@ -225,7 +225,8 @@ static struct cheng_task *steal(struct worker *worker)
 static bool anybody_busy(const struct worker *worker)
 {
     for (unsigned i = 0; i < worker->runtime->count; i++)
-        if (i != worker->index && !load_relaxed(&worker->runtime->workers[i].sleeping))
+        if (i != worker->index && !load_relaxed(&worker->runtime->workers[i].sleeping) &&
+            load_relaxed(&worker->runtime->workers[i].root) != NULL) /* its thread has been started, and has come */
             return true;
     return false;
 }
@@ -503,7 +504,7 @@ static int worker_open(struct worker *worker, struct runtime *runtime, unsigned 
 
 static void worker_enter(struct worker *worker)
 {
-    worker->root = chengi_runner_self();
+    store_relaxed(&worker->root, chengi_runner_self());
     worker->root->stack_size = 0; /* so that stack_main, which looks at the size alone, never begins it as a task */
     worker->error = &errno;
     worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
