@@ -45,6 +45,11 @@ typedef void cheng_incident_hook(const cheng_incident *incident);
  * that met the incident, with nothing of the library held, and may call anything. Thread-safe. */
 CHENG_API cheng_incident_hook *cheng_set_incident_hook(cheng_incident_hook *hook);
 
+/* Opt-in: when a coroutine overflows its stack, a line on standard error says which, before the fault kills the
+ * process as it would have done anyway. Installs a handler of SIGSEGV; covers the workers that begin after the call, so
+ * make it the first. 0 or a negative errno. */
+CHENG_API CHENG_NODISCARD int cheng_report_overflows(void);
+
 /* The text of the deadlock that the calling task's last -EDEADLK stood for; "" if there was none. Valid
  * until the next. */
 CHENG_API const char *cheng_deadlock_report(void);

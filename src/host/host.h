@@ -88,6 +88,16 @@ int chengi_host_guard(void *base, size_t size);
 void chengi_host_discard(void *base, size_t size);
 size_t chengi_host_page_size(void);
 
+/* ---- faults ---- */
+
+/* Calls the handler with the address of the first memory fault of the process, in the faulting thread, on the stack
+ * that it has from chengi_host_fault_stack; then the fault takes its course. */
+int chengi_host_watch_faults(void (*handler)(const void *address));
+int chengi_host_fault_stack(void **out); /* `*out` stays if the thread has one already */
+void chengi_host_fault_stack_free(void *stack);
+/* Writes to standard error with nothing in between; async-signal-safe. */
+void chengi_host_say(const char *text);
+
 /* ---- waiting for descriptors: one poller for each worker ---- */
 
 /* HUNG_UP: the other side has finished or is gone, or an error is pending; never alone. */

@@ -19,7 +19,7 @@
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
 
-enum { STACKS = 256, WORD_BITS = 64, REGION_SIZE = STACKS * CHENGI_STACK_DEFAULT };
+enum { STACKS = 256, WORD_BITS = 64, GUARD_LEAST = 16 << 10 };
 
 /* 256 stacks of the default size. Its books lie outside, so that all its pages can go. */
 struct region {
@@ -34,10 +34,21 @@ static struct {
     struct link available; /* regions with free stacks; the one that was used last comes first */
 } pool;
 
+size_t chengi_stack_guard(void)
+{
+    size_t page = chengi_host_page_size();
+    return page < GUARD_LEAST ? GUARD_LEAST : page;
+}
+
+static size_t slice_size(void)
+{
+    return CHENGI_STACK_DEFAULT + chengi_stack_guard();
+}
+
 static struct region *region_new(void)
 {
     struct region *region = malloc(sizeof *region);
-    char *base = region == NULL ? NULL : chengi_host_map(REGION_SIZE);
+    char *base = region == NULL ? NULL : chengi_host_map(STACKS * slice_size());
     if (base == NULL) {
         free(region);
         return NULL;
@@ -87,11 +98,11 @@ static char *take_slice(struct region **out)
     struct region *region = CHENGI_CONTAINER(pool.available.next, struct region, link);
     unsigned number = take_number(region);
     uint64_t bit = UINT64_C(1) << number % WORD_BITS, *guarded = &region->guarded[number / WORD_BITS];
-    char *low = region->base + (size_t)number * CHENGI_STACK_DEFAULT;
+    char *base = region->base + number * slice_size();
     bool guard = !(*guarded & bit);
     *guarded |= bit;
     chengi_latch_release(&pool.latch);
-    if (guard && chengi_host_guard(low, chengi_host_page_size()) < 0) {
+    if (guard && chengi_host_guard(base, chengi_stack_guard()) < 0) {
         chengi_latch_acquire(&pool.latch);
         *guarded &= ~bit;
         give_number(region, number);
@@ -99,17 +110,29 @@ static char *take_slice(struct region **out)
         return NULL;
     }
     *out = region;
-    return low;
+    return base;
 }
 
 static char *map_alone(size_t size)
 {
-    char *low = chengi_host_map(size);
-    if (low != NULL && chengi_host_guard(low, chengi_host_page_size()) < 0) {
-        chengi_host_unmap(low, size);
+    char *base = chengi_host_map(size + chengi_stack_guard());
+    if (base != NULL && chengi_host_guard(base, chengi_stack_guard()) < 0) {
+        chengi_host_unmap(base, size + chengi_stack_guard());
         return NULL;
     }
-    return low;
+    return base;
+}
+
+static unsigned number_of(const struct stack *stack)
+{
+    return (unsigned)((size_t)(stack->low - stack->region->base) / slice_size());
+}
+
+/* Slices lie whole pages apart: without a shift of its own, what each touches first would fall into the same few sets
+ * of the cache. Up to 1.9 KiB, so that a parked one still fits its first page. */
+static size_t shift_of(const struct region *region, const char *base)
+{
+    return region == NULL ? 0 : (size_t)(base - region->base) / slice_size() % 16 * 128;
 }
 
 struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *value))
@@ -117,19 +140,18 @@ struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *val
     size_t page = chengi_host_page_size();
     struct region *region = NULL;
     size = size < 4 * page ? 4 * page : (size + page - 1) & ~(page - 1); /* where a page has 64 KiB, too */
-    char *low = size == CHENGI_STACK_DEFAULT ? take_slice(&region) : map_alone(size);
-    if (low == NULL)
+    char *base = size == CHENGI_STACK_DEFAULT ? take_slice(&region) : map_alone(size);
+    if (base == NULL)
         return NULL;
-    /* Slices lie a power of two apart: without a shift of its own, what each touches first would fall into the same
-     * few sets of the cache. Up to 1.9 KiB, so that a parked one still fits its first page. */
-    size_t shift = region == NULL ? 0 : (uintptr_t)low / CHENGI_STACK_DEFAULT % 16 * 128;
-    struct stack *stack = (struct stack *)(void *)(low + size - shift - ((sizeof *stack + 63) & ~(size_t)63));
+    char *low = base + chengi_stack_guard();
+    size_t top = size - shift_of(region, base) - ((sizeof(struct stack) + 63) & ~(size_t)63);
+    struct stack *stack = (struct stack *)(void *)(low + top);
     stack->low = low;
     stack->size = size;
     stack->region = region;
     stack->next = NULL;
     stack->valgrind = VALGRIND_STACK_REGISTER(low, (char *)stack);
-    chengi_sanitize_stack_made(&stack->sanitize, low + page, size - page);
+    chengi_sanitize_stack_made(&stack->sanitize, low, size);
     stack->context = chengi_switch_prepare(stack, entry, stack);
     return stack;
 }
@@ -140,10 +162,10 @@ void chengi_stack_free(struct stack *stack)
     chengi_sanitize_stack_gone(&stack->sanitize);
     VALGRIND_STACK_DEREGISTER(stack->valgrind);
     if (region == NULL) {
-        chengi_host_unmap(stack->low, stack->size);
+        chengi_host_unmap(stack->low - chengi_stack_guard(), stack->size + chengi_stack_guard());
         return;
     }
-    unsigned number = (unsigned)((size_t)(stack->low - region->base) / CHENGI_STACK_DEFAULT);
+    unsigned number = number_of(stack);
     chengi_latch_acquire(&pool.latch);
     give_number(region, number);
     bool all = region->free_count == STACKS;
@@ -151,7 +173,7 @@ void chengi_stack_free(struct stack *stack)
         chengi_list_remove(&region->link); /* nobody takes from it meanwhile */
     chengi_latch_release(&pool.latch);
     if (all) {
-        chengi_host_discard(region->base, REGION_SIZE); /* guards stay */
+        chengi_host_discard(region->base, STACKS * slice_size()); /* guards stay */
         chengi_latch_acquire(&pool.latch);
         chengi_list_insert(&region->link, &pool.available); /* last: others are warm */
         chengi_latch_release(&pool.latch);

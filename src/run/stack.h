@@ -1,7 +1,10 @@
 /* Stacks of coroutines: slices of large mappings.
  *
- *   low                                                          high
- *   | guard page |  . . . untouched . . .  |  in use  | struct stack |
+ *                   low                                    low + size
+ *   | guard, 16 KiB |  . . . untouched . . .  |  in use  | struct stack |
+ *
+ * The guard is wider than a page, because a function with a large array may reach below without touching what lies
+ * between. It does not count as part of the size.
  *
  * The control block lies at the high end, in the page that a coroutine touches first, so that a parked one costs
  * a single page. Stacks of the default size are cut from regions of 256. Their worker keeps a few of them hot; the
@@ -21,7 +24,7 @@ struct region;
 struct stack {
     void *context;      /* where it waits for its next coroutine */
     struct stack *next; /* in a list of free stacks */
-    char *low;
+    char *low; /* the lowest byte that may be used */
     size_t size;
     struct region *region; /* NULL: a mapping of its own */
     struct sanitize sanitize;
@@ -31,6 +34,9 @@ struct stack {
 /* A stack of at least `size` bytes, its guard in place and `entry` prepared; NULL: no memory, or no room for
  * another guard. Thread-safe. */
 struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *value));
+
+/* The bytes below `low` that may not be touched. */
+size_t chengi_stack_guard(void);
 
 /* Not while running on it. Thread-safe. */
 void chengi_stack_free(struct stack *stack);

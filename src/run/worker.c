@@ -6,6 +6,7 @@
 
 #include "base/compiler.h"
 #include "host/switch.h"
+#include "run/overflow.h"
 #include "run/upcalls.h"
 
 /* Every POLL_PERIOD picks a busy worker looks at its inbox, its timers and its descriptors. */
@@ -507,6 +508,7 @@ static void worker_enter(struct worker *worker)
     store_relaxed(&worker->root, chengi_runner_self());
     worker->root->stack_size = 0; /* so that stack_main, which looks at the size alone, never begins it as a task */
     worker->error = &errno;
+    worker->fault_stack = chengi_overflow_enter();
     worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
     chengi_sanitize_thread(&worker->sanitize);
     chengi_worker = worker;
@@ -556,6 +558,7 @@ int chengi_worker_run(struct cheng_task *task)
         }
         chengi_host_poller_close(&worker->poller);
         chengi_descriptors_free(worker->descriptors);
+        chengi_overflow_leave(worker->fault_stack);
     }
     runtime_free(runtime);
     return rc;

@@ -61,6 +61,7 @@ struct worker {
     struct stack *stack;     /* the one it runs on; NULL: the thread's */
     struct stack *retired;   /* to be freed once nobody runs on it */
     struct cheng_task *root; /* the thread itself */
+    void *fault_stack;       /* run/overflow.h */
     struct sanitize sanitize;
     int *error;        /* the thread's errno */
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
