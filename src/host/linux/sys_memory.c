@@ -1,5 +1,6 @@
 /* Pages: mapping, guarding, discarding. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -36,32 +37,35 @@ void chengi_host_discard(void *base, size_t size)
 
 /* Guard pages without a mapping each: does the kernel have them? The call may answer 0 and do nothing
  * (qemu-user), so the fault must be provoked; the write system call reports it without a signal. */
-static bool guards_work(void)
+enum { UNKNOWN, GUARDS, PROTECTION };
+static int probe_guards(void)
 {
     size_t page = chengi_host_page_size();
     char *probe = chengi_host_map(page);
-    int ends[2];
-    bool work = false;
+    int ends[2], how = PROTECTION;
     if (probe == NULL)
-        return false;
-    if (madvise(probe, page, MADV_GUARD_INSTALL) == 0 && pipe(ends) == 0) {
-        work = write(ends[1], probe, 1) < 0 && errno == EFAULT;
-        close(ends[0]);
-        close(ends[1]);
+        return UNKNOWN;
+    if (madvise(probe, page, MADV_GUARD_INSTALL) == 0) {
+        how = UNKNOWN; /* if there is no descriptor now: ask again next time */
+        if (pipe2(ends, O_CLOEXEC) == 0) {
+            how = write(ends[1], probe, 1) < 0 && errno == EFAULT ? GUARDS : PROTECTION;
+            close(ends[0]);
+            close(ends[1]);
+        }
     }
     chengi_host_unmap(probe, page);
-    return work;
+    return how;
 }
 
 int chengi_host_guard(void *base, size_t size)
 {
-    static int known; /* 0: not yet, 1: guards, 2: mprotect; relaxed: every thread finds the same */
+    static int known; /* relaxed: every thread finds the same */
     int how = load_relaxed(&known);
-    if (how == 0) {
-        how = guards_work() ? 1 : 2;
+    if (how == UNKNOWN) {
+        how = probe_guards();
         store_relaxed(&known, how);
     }
-    if (how == 1 && madvise(base, size, MADV_GUARD_INSTALL) == 0)
+    if (how == GUARDS && madvise(base, size, MADV_GUARD_INSTALL) == 0)
         return 0;
     return mprotect(base, size, PROT_NONE) == 0 ? 0 : -ENOMEM;
 }
