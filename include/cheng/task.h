@@ -40,7 +40,7 @@
  *   -ENOTSUP    start         CHENG_PROCESS
  *   -EAGAIN     start         the system has no more threads; the runtime cannot start
  *   -ENOMEM     start         no memory, or no room for another stack
- *   -EDEADLK    join, free    a task that joins itself, or whose join closes a cycle that cannot end
+ *   -EDEADLK    join          a task that joins itself, or whose join closes a cycle that cannot end
  *   -ETIMEDOUT, -EAGAIN       join_until: not ended until the deadline (CHENG_NOW: not ended)
  *   -ECANCELED  join, sleep   the calling task was cancelled
  *   -EBUSY      result        not ended yet
