@@ -10,7 +10,7 @@ enum { FIRST_BITS = 8, MOST_BITS = 20, CROWDED = 6 };
 _Static_assert(sizeof(struct bucket) == CHENGI_CACHE_LINE, "one bucket, one line");
 
 static struct bucket first_buckets[1 << FIRST_BITS];
-static struct table first_table = { 64 - FIRST_BITS, first_buckets };
+static struct table first_table = { 64 - FIRST_BITS, first_buckets, NULL };
 struct table *chengi_lot = &first_table;
 static struct latch growing;
 
@@ -96,7 +96,7 @@ static struct table *table_new(unsigned bits)
         return NULL;
     }
     memset(buckets, 0, size);
-    *made = (struct table){ 64 - bits, buckets };
+    *made = (struct table){ 64 - bits, buckets, NULL };
     return made;
 }
 
@@ -112,6 +112,7 @@ void chengi_lot_grow(const struct bucket *bucket)
             chengi_latch_acquire(&old->buckets[i].latch);
         for (size_t i = 0; i < count; i++)
             move_queues(&old->buckets[i], made);
+        made->former = old;
         store_release(&chengi_lot, made); /* partner: chengi_lot_lock */
         for (size_t i = 0; i < count; i++)
             chengi_latch_release(&old->buckets[i].latch);
@@ -143,13 +144,15 @@ void chengi_lot_wake_orphans(uint32_t owner)
     } while (seen != load_acquire(&chengi_lot));
 }
 
+/* The first table again, whoever was in it: nobody else is left who could look at the others. */
 void chengi_lot_after_fork(void)
 {
-    struct table *made = table_new(FIRST_BITS);
     growing = (struct latch){ 0 };
-    if (made == NULL) { /* then the first one, whoever was in it */
-        memset(first_buckets, 0, sizeof first_buckets);
-        made = &first_table;
+    while (chengi_lot != &first_table) {
+        struct table *grown = chengi_lot;
+        chengi_lot = grown->former;
+        free(grown->buckets);
+        free(grown);
     }
-    chengi_lot = made;
+    memset(first_buckets, 0, sizeof first_buckets);
 }
