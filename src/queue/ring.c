@@ -10,6 +10,7 @@
 #include "run/runner.h"
 
 enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 2 };
+enum { PATIENCE_LEAST = 100, PATIENCE_MOST = 3200 };
 
 int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity)
 {
@@ -28,6 +29,7 @@ int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity)
     ring->stride = (uint32_t)stride;
     ring->item_size = item_size;
     ring->capacity = capacity;
+    ring->tail.patience = ring->head.patience = chengi_host_spin_limit();
     for (uint32_t i = 0; i < size; i++)
         memcpy(slots + i * stride, &i, sizeof i);
     return 0;
@@ -84,12 +86,45 @@ static bool really_blocked(const struct ring *ring, uint64_t tail, uint64_t head
     return putting ? size >= (int64_t)ring->capacity : size == 0;
 }
 
-/* Waits until a put (get) may succeed, and returns 0; or tells why not. `*spins`: rounds left for a thread to
- * look again before it sleeps. */
-static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, unsigned *spins,
-                                     unsigned *flags)
+/* One call's waiting. */
+struct turn {
+    bool begun;
+    unsigned spins; /* rounds left to look again */
+    unsigned spun;  /* rounds spent, 0 again after parking */
+    unsigned flags;
+};
+
+/* A wake-up across cores takes longer than the other side needs to fill or empty the ring, so that both would go on
+ * sleeping by turns. A thread therefore looks again for a while: for longer when that has helped, up to PATIENCE_MOST
+ * rounds (some 50 µs, what the wake-up costs), for shorter when it slept after all. A coroutine parks at once: others
+ * can run. */
+static void begin_turn(struct turn *turn, const struct ring_end *end)
+{
+    turn->begun = true;
+    turn->spins = chengi_runner_self()->worker == NULL ? load_relaxed(&end->patience) : 0;
+}
+
+static void end_turn(const struct turn *turn, struct ring_end *end)
+{
+    uint32_t patience = load_relaxed(&end->patience);
+    if (turn->spun != 0 && patience < PATIENCE_MOST)
+        store_relaxed(&end->patience, patience * 2);
+}
+
+static void lose_patience(struct turn *turn, struct ring_end *end)
+{
+    uint32_t patience = load_relaxed(&end->patience);
+    if (turn->spun != 0 && patience > PATIENCE_LEAST)
+        store_relaxed(&end->patience, patience / 2);
+    turn->spun = 0;
+}
+
+/* Waits until a put (get) may succeed, and returns 0; or tells why not. */
+static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, struct turn *turn)
 {
     struct ring_end *end = putting ? &ring->head : &ring->tail;
+    if (!turn->begun)
+        begin_turn(turn, end);
     const struct why why = { putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET, ring, NULL };
     /* the end that others move is read last: what it says of the other is then not too old */
     uint64_t own = load_acquire(putting ? &ring->tail.word : &ring->head.word);
@@ -99,34 +134,31 @@ static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_dead
         return -EPIPE;
     if (!really_blocked(ring, putting ? own : word, putting ? word : own, putting)) {
         chengi_host_relax(); /* bounded by what the other still has to do: a copy */
-        if (*spins > 0)
-            *spins -= 1;
+        if (turn->spins > 0)
+            turn->spins--;
         else
             chengi_host_yield();
         return 0;
     }
     if (chengi_is_now(deadline))
         return -EAGAIN;
-    if (*spins > 0) {
-        *spins -= 1;
+    if (turn->spins > 0) {
+        turn->spins--;
+        turn->spun++;
         chengi_host_relax();
         return 0;
     }
+    lose_patience(turn, end);
     if (!(word & WAITERS) && !cas_seq_cst(&end->word, &word, word | WAITERS))
         return 0;
-    int rc = chengi_park(low_half(end), (uint32_t)(word | WAITERS), deadline.at_ns, &why, *flags);
-    *flags = CHENGI_PARK_FRONT; /* if another was faster: keep the place */
+    int rc = chengi_park(low_half(end), (uint32_t)(word | WAITERS), deadline.at_ns, &why, turn->flags);
+    turn->flags = CHENGI_PARK_FRONT; /* if another was faster: keep the place */
     return rc;
-}
-
-static unsigned spins_of_caller(void)
-{
-    return chengi_runner_self()->worker == NULL ? chengi_host_spin_limit() : 0;
 }
 
 int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline)
 {
-    unsigned spins = UINT32_MAX, flags = 0;
+    struct turn turn = { 0 };
     uint64_t tail = load_relaxed(&ring->tail.word);
     for (;;) {
         uint64_t ticket = ticket_of(tail);
@@ -143,14 +175,14 @@ int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline
                 store_release(slot, (uint32_t)ticket + 1); /* partner: get's first load */
                 if (unlikely(tail & WAITERS))
                     wake_waiter(&ring->tail);
+                if (unlikely(turn.begun))
+                    end_turn(&turn, &ring->head);
                 return 0;
             }
             continue;
         }
         if (full) {
-            if (spins == UINT32_MAX)
-                spins = spins_of_caller();
-            int rc = wait_turn(ring, true, deadline, &spins, &flags);
+            int rc = wait_turn(ring, true, deadline, &turn);
             if (rc < 0)
                 return rc;
         }
@@ -160,7 +192,7 @@ int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline
 
 int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline)
 {
-    unsigned spins = UINT32_MAX, flags = 0;
+    struct turn turn = { 0 };
     uint64_t head = load_relaxed(&ring->head.word);
     for (;;) {
         uint64_t ticket = ticket_of(head);
@@ -173,14 +205,14 @@ int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline)
                 store_release(slot, (uint32_t)ticket + ring->mask + 1); /* partner: put's first load */
                 if (unlikely(head & WAITERS))
                     wake_waiter(&ring->head);
+                if (unlikely(turn.begun))
+                    end_turn(&turn, &ring->tail);
                 return 0;
             }
             continue;
         }
         if (ahead < 0) {
-            if (spins == UINT32_MAX)
-                spins = spins_of_caller();
-            int rc = wait_turn(ring, false, deadline, &spins, &flags);
+            int rc = wait_turn(ring, false, deadline, &turn);
             if (rc < 0)
                 return rc;
         }

@@ -34,6 +34,7 @@
 
 struct ring_end {
     _Alignas(2 * CHENGI_CACHE_LINE) uint64_t word;
+    uint32_t patience; /* rounds for which a thread looks again before it parks here; relaxed: a guess */
 };
 
 struct ring {
