@@ -29,7 +29,8 @@ static void wake_in_random_order(unsigned count, unsigned waiters_each)
         order[swap] = i;
         for (unsigned w = 0; w < waiters_each; w++)
             assert_int_equal(cheng_start(&tasks[i * waiters_each + w], CHENG_COROUTINE, wait_there, &there,
-                                         sizeof there, NULL), 0);
+                                         sizeof there, NULL),
+                             0);
     }
     for (unsigned i = 0; i < count * waiters_each; i++)
         wait_until_blocked(tasks[i], CHENGI_WAIT_EVENT);
@@ -120,7 +121,8 @@ static int race_with_deadlines(void *context)
             cheng_event_clear(event);
             break;
         default: {
-            int rc = cheng_event_wait_until(event, cheng_after(random_below(&race->random, 60) * CHENG_MICROSECOND));
+            int rc = cheng_event_wait_until(event,
+                                            cheng_after(random_below(&race->random, 60) * CHENG_MICROSECOND));
             assert_true(rc == 0 || rc == -ETIMEDOUT);
         }
         }

@@ -6,19 +6,19 @@ enum { LOCKS = 4, SEMAPHORES = 2, UNITS = 3, CAPACITY = 4, EVENTS = 2, ITEMS = 1
 
 static struct {
     cheng_lock locks[LOCKS];
-    uint64_t counters[LOCKS];      /* protected by the lock of the same number */
-    uint64_t expected[LOCKS];      /* atomic */
+    uint64_t counters[LOCKS]; /* protected by the lock of the same number */
+    uint64_t expected[LOCKS]; /* atomic */
     cheng_semaphore semaphores[SEMAPHORES];
-    int inside[SEMAPHORES];        /* atomic: units out */
+    int inside[SEMAPHORES]; /* atomic: units out */
     cheng_queue *queue;
-    uint32_t next_item;            /* atomic */
-    uint8_t got[ITEMS];            /* atomic: how often each item came out */
-    uint32_t puts, gets;           /* atomic */
+    uint32_t next_item;  /* atomic */
+    uint8_t got[ITEMS];  /* atomic: how often each item came out */
+    uint32_t puts, gets; /* atomic */
     cheng_event events[EVENTS];
     cheng_lock store_lock;
     cheng_condition more, less;
-    int store;                     /* protected by store_lock: 0 to TOKENS */
-    uint32_t returns[8];           /* atomic: how often 0, -ETIMEDOUT, -ECANCELED, -EAGAIN came */
+    int store;           /* protected by store_lock: 0 to TOKENS */
+    uint32_t returns[8]; /* atomic: how often 0, -ETIMEDOUT, -ECANCELED, -EAGAIN came */
 } world;
 
 static void count(uint32_t *counter)
@@ -29,11 +29,20 @@ static void count(uint32_t *counter)
 static int note(int rc)
 {
     switch (rc) {
-    case 0: count(&world.returns[0]); break;
-    case -ETIMEDOUT: count(&world.returns[1]); break;
-    case -ECANCELED: count(&world.returns[2]); break;
-    case -EAGAIN: count(&world.returns[3]); break;
-    default: fail_msg("unexpected: %s", cheng_strerror(rc));
+    case 0:
+        count(&world.returns[0]);
+        break;
+    case -ETIMEDOUT:
+        count(&world.returns[1]);
+        break;
+    case -ECANCELED:
+        count(&world.returns[2]);
+        break;
+    case -EAGAIN:
+        count(&world.returns[3]);
+        break;
+    default:
+        fail_msg("unexpected: %s", cheng_strerror(rc));
     }
     return rc;
 }
@@ -41,9 +50,12 @@ static int note(int rc)
 static cheng_deadline some_deadline(uint64_t *random)
 {
     switch (random_below(random, 4)) {
-    case 0: return CHENG_FOREVER;
-    case 1: return CHENG_NOW;
-    default: return cheng_after(random_below(random, 300) * CHENG_MICROSECOND);
+    case 0:
+        return CHENG_FOREVER;
+    case 1:
+        return CHENG_NOW;
+    default:
+        return cheng_after(random_below(random, 300) * CHENG_MICROSECOND);
     }
 }
 
@@ -108,9 +120,14 @@ static void use_event(uint64_t *random)
 {
     cheng_event *event = &world.events[random_below(random, EVENTS)];
     switch (random_below(random, 3)) {
-    case 0: cheng_event_set(event); break;
-    case 1: cheng_event_clear(event); break;
-    default: note(cheng_event_wait_until(event, cheng_after(random_below(random, 300) * CHENG_MICROSECOND)));
+    case 0:
+        cheng_event_set(event);
+        break;
+    case 1:
+        cheng_event_clear(event);
+        break;
+    default:
+        note(cheng_event_wait_until(event, cheng_after(random_below(random, 300) * CHENG_MICROSECOND)));
     }
 }
 
@@ -118,7 +135,8 @@ static void use_event(uint64_t *random)
 static void use_condition(uint64_t *random)
 {
     int step = random_below(random, 2) ? 1 : -1, rc = 0;
-    cheng_condition *mine = step > 0 ? &world.less : &world.more, *others = step > 0 ? &world.more : &world.less;
+    cheng_condition *mine = step > 0 ? &world.less : &world.more,
+                    *others = step > 0 ? &world.more : &world.less;
     CHENG_WITH(&world.store_lock) {
         while (rc == 0 && (step > 0 ? world.store == TOKENS : world.store == 0))
             rc = note(cheng_condition_wait_until(mine, &world.store_lock,
@@ -141,11 +159,21 @@ static int live(void *context)
     struct life *life = context;
     for (unsigned i = 0; i < life->steps && !cheng_cancelled(); i++) {
         switch (random_below(&life->random, 6)) {
-        case 0: use_lock(&life->random); break;
-        case 1: use_semaphore(&life->random); break;
-        case 2: use_queue(&life->random); break;
-        case 3: use_event(&life->random); break;
-        case 4: use_condition(&life->random); break;
+        case 0:
+            use_lock(&life->random);
+            break;
+        case 1:
+            use_semaphore(&life->random);
+            break;
+        case 2:
+            use_queue(&life->random);
+            break;
+        case 3:
+            use_event(&life->random);
+            break;
+        case 4:
+            use_condition(&life->random);
+            break;
         default:
             if (random_below(&life->random, 2))
                 cheng_yield();
@@ -195,7 +223,8 @@ static void mixture(unsigned managers, unsigned lives)
     assert_in_range(managers, 1, 24);
     for (int i = 0; i < SEMAPHORES; i++)
         assert_int_equal(cheng_semaphore_release(&world.semaphores[i], UNITS), 0);
-    assert_int_equal(cheng_queue_new(&world.queue, sizeof(uint32_t), &(cheng_queue_options){ .capacity = CAPACITY }), 0);
+    assert_int_equal(
+        cheng_queue_new(&world.queue, sizeof(uint32_t), &(cheng_queue_options){ .capacity = CAPACITY }), 0);
     for (unsigned i = 0; i < managers; i++) {
         plans[i] = (struct life){ next_random(&seed), lives };
         actor_start(&actors[i], (enum place)(i % PLACES), manage, &plans[i]);

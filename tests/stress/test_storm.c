@@ -47,7 +47,8 @@ TEST(a_thousand_threads)
     unsigned count = scaled(COUNT);
     for (unsigned i = 0; i < count; i++)
         assert_int_equal(cheng_start(&tasks[i], CHENG_THREAD, pass_the_gate, NULL, 0,
-                                     &(cheng_task_options){ .stack_size = 128 << 10 }), 0);
+                                     &(cheng_task_options){ .stack_size = 128 << 10 }),
+                         0);
     cheng_event_set(&gate);
     for (unsigned i = 0; i < count; i++) {
         assert_int_equal(cheng_join(tasks[i], NULL), 0);
@@ -72,7 +73,8 @@ static int grow(const void *argument, void *result)
         struct tree branch = { mine.depth - 1, mine.width };
         for (unsigned i = 0; i < mine.width; i++)
             assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, grow, &branch, sizeof branch,
-                                         &(cheng_task_options){ .result_size = sizeof sum }), 0);
+                                         &(cheng_task_options){ .result_size = sizeof sum }),
+                             0);
         for (unsigned i = 0; i < mine.width; i++) {
             assert_int_equal(cheng_join(tasks[i], NULL), 0);
             assert_int_equal(cheng_task_result(tasks[i], &below, sizeof below), 0);
@@ -92,7 +94,8 @@ static void grow_tree(unsigned depth, unsigned width)
     for (unsigned level = 0, breadth = 1; level <= depth; level++, breadth *= width)
         expected += breadth;
     assert_int_equal(cheng_start(&task, CHENG_COROUTINE, grow, &tree, sizeof tree,
-                                 &(cheng_task_options){ .result_size = sizeof sum }), 0);
+                                 &(cheng_task_options){ .result_size = sizeof sum }),
+                     0);
     assert_int_equal(cheng_join(task, NULL), 0);
     assert_int_equal(cheng_task_result(task, &sum, sizeof sum), 0);
     cheng_task_free(task);
@@ -184,7 +187,8 @@ TEST(sleepers)
     assert_non_null(tasks);
     for (unsigned i = 0; i < count; i++) {
         uint64_t seed = next_random(&random);
-        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, sleep_some_times, &seed, sizeof seed, NULL), 0);
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, sleep_some_times, &seed, sizeof seed, NULL),
+                         0);
     }
     for (unsigned i = 0; i < count; i += 3)
         cheng_cancel(tasks[i]);

@@ -49,7 +49,8 @@ static inline int actor_run_within(const void *argument, void *result)
     cheng_task *inner;
     int status = 0;
     (void)result;
-    assert_int_equal(cheng_start(&inner, CHENG_COROUTINE, actor_main, argument, sizeof(struct actor *), NULL), 0);
+    assert_int_equal(cheng_start(&inner, CHENG_COROUTINE, actor_main, argument, sizeof(struct actor *), NULL),
+                     0);
     assert_int_equal(cheng_join(inner, &status), 0);
     return status; /* the handle is freed by actor_join */
 }
@@ -63,7 +64,8 @@ static inline int actor_run_main(const void *argument, void *result)
 }
 
 /* Starts it and waits until it runs. The actor must stay until actor_join. */
-static inline void actor_start(struct actor *actor, enum place place, int (*function)(void *context), void *context)
+static inline void actor_start(struct actor *actor, enum place place, int (*function)(void *context),
+                               void *context)
 {
     *actor = (struct actor){ .function = function, .context = context, .place = place };
     assert_int_equal(cheng_start(&actor->handle, place == IN_COROUTINE ? CHENG_COROUTINE : CHENG_THREAD,

@@ -195,7 +195,8 @@ static int clean_up_behind_a_shield(void *unused)
     assert_int_equal(cheng_event_wait_until(&event, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
     assert_int_equal(cheng_semaphore_acquire_until(&semaphore, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
     cheng_lock_acquire(&lock);
-    assert_int_equal(cheng_condition_wait_until(&condition, &lock, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_condition_wait_until(&condition, &lock, cheng_after(CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
     assert_int_equal(cheng_lock_release(&lock), 0);
     cheng_shield(false);
     assert_true(cheng_cancelled());
@@ -267,7 +268,8 @@ static int wait_in_a_loop(void *unused)
     int rc = 0;
     (void)unused;
     while (rc == 0)
-        rc = cheng_event_wait_until(&event, cheng_after(50 * CHENG_MICROSECOND)) == -ECANCELED ? -ECANCELED : 0;
+        rc = cheng_event_wait_until(&event, cheng_after(50 * CHENG_MICROSECOND)) == -ECANCELED ? -ECANCELED
+                                                                                               : 0;
     return rc;
 }
 

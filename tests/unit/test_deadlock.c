@@ -88,7 +88,8 @@ static int take_mine_then_the_next(void *context)
     snprintf(me->name, sizeof me->name, "%s", cheng_name());
     cheng_semaphore_release(&ring->holding, 1);
     cheng_event_wait(&me->go);
-    int rc = cheng_lock_acquire_until(&ring->locks[(me->number + 1) % ring->count], me->deadline); /* LINE_WANTED */
+    int rc = cheng_lock_acquire_until(&ring->locks[(me->number + 1) % ring->count],
+                                      me->deadline); /* LINE_WANTED */
     if (rc == -EDEADLK) {
         me->report = strdup(cheng_deadlock_report());
         __atomic_fetch_add(&ring->told, 1, __ATOMIC_RELAXED);
@@ -106,7 +107,8 @@ static void ring_start(struct ring *ring, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         ring->members[i].ring = ring;
         ring->members[i].number = i;
-        actor_start(&ring->members[i].actor, (enum place)(i % PLACES), take_mine_then_the_next, &ring->members[i]);
+        actor_start(&ring->members[i].actor, (enum place)(i % PLACES), take_mine_then_the_next,
+                    &ring->members[i]);
     }
     for (unsigned i = 0; i < count; i++)
         assert_int_equal(cheng_semaphore_acquire(&ring->holding), 0);
@@ -417,7 +419,8 @@ TEST(hook_that_returns)
     cheng_task *task;
     cheng_set_incident_hook(note_report);
     assert_int_equal(cheng_start(&task, CHENG_COROUTINE, acquire_twice_with_hook, NULL, 0,
-                                 &(cheng_task_options){ .name = "Unlucky" }), 0);
+                                 &(cheng_task_options){ .name = "Unlucky" }),
+                     0);
     assert_int_equal(cheng_event_wait(&hook_called), 0);
     assert_mentions(hooked, "deadlock: Unlucky waits for itself");
     free(hooked);

@@ -188,6 +188,35 @@ TEST(a_child_of_a_child) // notsan: it allows no threads in a threaded program's
     in_child(fork_again);
 }
 
+/* ---- a lot that has grown ---- */
+
+static int wait_for_stop(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    cheng_event own = { 0 }; /* each its own word */
+    return cheng_event_wait(&own) == -ECANCELED ? 0 : -EIO;
+}
+
+TEST(with_many_words_waited_for) // notsan: it allows no threads in a threaded program's child
+{
+    enum { COUNT = 400 };
+    static cheng_task *tasks[10 * COUNT];
+    unsigned count = RUNNING_ON_VALGRIND ? COUNT : 10 * COUNT;
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, wait_for_stop, NULL, 0, NULL), 0);
+    for (unsigned i = 0; i < count; i++)
+        wait_until_blocked(tasks[i], CHENGI_WAIT_EVENT);
+    in_child(fork_again);
+    for (unsigned i = 0; i < count; i++)
+        cheng_cancel(tasks[i]);
+    for (unsigned i = 0; i < count; i++) {
+        int status = 1;
+        assert_int_equal(cheng_join(tasks[i], &status), 0);
+        assert_int_equal(status, 0);
+        cheng_task_free(tasks[i]);
+    }
+}
+
 /* ---- under load ---- */
 
 enum { HAMMERS = 8 };
@@ -210,7 +239,8 @@ static int hammer(void *context)
             cheng_semaphore_release(&units, 1);
         if (cheng_queue_put_until(queue, &item, CHENG_NOW) == 0)
             assert_int_equal(cheng_queue_get(queue, &item), 0);
-        if (random_below(&random, 8) == 0 && cheng_start(&task, CHENG_COROUTINE, return_42, NULL, 0, NULL) == 0) {
+        if (random_below(&random, 8) == 0 &&
+            cheng_start(&task, CHENG_COROUTINE, return_42, NULL, 0, NULL) == 0) {
             cheng_join(task, NULL);
             cheng_task_free(task);
         }

@@ -33,7 +33,9 @@ static int fail_or_not(const void *argument, void *result)
 static cheng_task *start_failing(enum cheng_kind kind, int status, const char *name)
 {
     cheng_task *task = NULL;
-    assert_int_equal(cheng_start(&task, kind, fail_or_not, &status, sizeof status, &(cheng_task_options){ .name = name }), 0);
+    assert_int_equal(
+        cheng_start(&task, kind, fail_or_not, &status, sizeof status, &(cheng_task_options){ .name = name }),
+        0);
     return task;
 }
 
@@ -187,8 +189,8 @@ TEST(misuse)
 
 TEST(strerror_knows_every_code)
 {
-    static const int codes[] = { ETIMEDOUT, EAGAIN, ECANCELED, EDEADLK, EPERM,  EOWNERDEAD, EPIPE,
-                                 EBUSY,     ENOTSUP, EBADMSG,  EINVAL,  ENOMEM, EMFILE,     0 };
+    static const int codes[] = { ETIMEDOUT, EAGAIN,  ECANCELED, EDEADLK, EPERM,  EOWNERDEAD, EPIPE,
+                                 EBUSY,     ENOTSUP, EBADMSG,   EINVAL,  ENOMEM, EMFILE,     0 };
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         const char *text = cheng_strerror(-codes[i]);
         assert_non_null(text);

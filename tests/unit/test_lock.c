@@ -1,6 +1,8 @@
 /* The lock: ownership, errors, CHENG_WITH, dead owners, fairness. test_matrix.c has its waits. */
 #include "unit/actors.h"
 
+#include <pthread.h>
+
 static cheng_lock lock;
 
 /* What another thinks of the lock. */
@@ -160,12 +162,32 @@ TEST(owner_that_ended)
         for (enum place takes = 0; takes < PLACES; takes++) {
             assert_int_equal(ask(holds, acquire_and_end), 0);
             assert_true(cheng_lock_locked(&lock));
-            assert_int_equal(ask(takes, acquire_and_end), -EOWNERDEAD);           /* as the holder, and ends too */
+            assert_int_equal(ask(takes, acquire_and_end), -EOWNERDEAD); /* as the holder, and ends too */
             assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_NOW), -EOWNERDEAD);
             assert_int_equal(cheng_lock_release(&lock), 0);
             assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_NOW), 0);
             assert_int_equal(cheng_lock_release(&lock), 0);
         }
+}
+
+/* Threads that Cheng did not start are owners like others. */
+static void *acquire_in_a_foreign_thread(void *unused)
+{
+    cheng_lock_acquire(&lock);
+    assert_non_null(strstr(cheng_name(), "Foreign-"));
+    return unused;
+}
+
+TEST(foreign_owner_that_ended)
+{
+    for (unsigned i = 0; i < 10; i++) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, acquire_in_a_foreign_thread, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(cheng_lock_release(&lock), -EPERM);
+        assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_FOREVER), -EOWNERDEAD);
+        assert_int_equal(cheng_lock_release(&lock), 0);
+    }
 }
 
 static cheng_event may_end;

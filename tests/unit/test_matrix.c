@@ -13,7 +13,9 @@ enum way { PLAIN, DEADLINE, EXPIRES, CANCEL, NOW, WAYS };
 static const char *const way_names[] = { "plain", "deadline", "expires", "cancel", "now" };
 
 enum primitive { LOCK, CONDITION, EVENT, SEMAPHORE, PUT, GET, JOIN, PRIMITIVES };
-static const char *const primitive_names[] = { "lock", "condition", "event", "semaphore", "put", "get", "join" };
+static const char *const primitive_names[] = {
+    "lock", "condition", "event", "semaphore", "put", "get", "join"
+};
 static const enum wait_kind wait_kinds[] = { CHENGI_WAIT_LOCK,      CHENGI_WAIT_CONDITION, CHENGI_WAIT_EVENT,
                                              CHENGI_WAIT_SEMAPHORE, CHENGI_WAIT_PUT,       CHENGI_WAIT_GET,
                                              CHENGI_WAIT_JOIN };
@@ -30,8 +32,8 @@ struct meeting {
     cheng_queue *queue;
     cheng_task *joined;
     struct actor *waiter;
-    cheng_event held;   /* the holder has done what makes the waiter wait */
-    cheng_event over;   /* the waiter is done */
+    cheng_event held; /* the holder has done what makes the waiter wait */
+    cheng_event over; /* the waiter is done */
     int64_t begun_ns;
 };
 
@@ -54,7 +56,8 @@ static void hold(struct meeting *m)
         assert_int_equal(cheng_queue_put(m->queue, &item), 0);
         break;
     case JOIN:
-        assert_int_equal(cheng_start(&m->joined, CHENG_COROUTINE, wait_for_event, &event, sizeof event, NULL), 0);
+        assert_int_equal(cheng_start(&m->joined, CHENG_COROUTINE, wait_for_event, &event, sizeof event, NULL),
+                         0);
         break;
     default:
         break;
@@ -163,10 +166,14 @@ static int waiter_main(void *context)
 static int expected(enum primitive primitive, enum way way)
 {
     switch (way) {
-    case EXPIRES: return -ETIMEDOUT;
-    case CANCEL: return primitive == LOCK ? 0 : -ECANCELED;
-    case NOW: return -EAGAIN;
-    default: return 0;
+    case EXPIRES:
+        return -ETIMEDOUT;
+    case CANCEL:
+        return primitive == LOCK ? 0 : -ECANCELED;
+    case NOW:
+        return -EAGAIN;
+    default:
+        return 0;
     }
 }
 

@@ -14,7 +14,8 @@ TEST(new_checks_its_arguments)
     cheng_queue *const untouched = (cheng_queue *)&errno;
     cheng_queue *queue = untouched;
     cheng_queue_options one = { .capacity = 1 }, none = { .capacity = 0 };
-    cheng_queue_options huge = { .capacity = SIZE_MAX }, odd = { .capacity = 1, .order = (enum cheng_order)9 };
+    cheng_queue_options huge = { .capacity = SIZE_MAX },
+                        odd = { .capacity = 1, .order = (enum cheng_order)9 };
     assert_int_equal(cheng_queue_new(NULL, 4, &one), -EINVAL);
     assert_int_equal(cheng_queue_new(&queue, 4, NULL), -EINVAL);
     assert_int_equal(cheng_queue_new(&queue, 0, &one), -EINVAL);
@@ -193,7 +194,9 @@ static int consume(void *context)
 
 static void meet(unsigned producers, unsigned consumers, size_t capacity, unsigned each)
 {
-    struct crowd crowd = { .queue = make(sizeof(struct item), capacity), .producers = producers, .each = each };
+    struct crowd crowd = { .queue = make(sizeof(struct item), capacity),
+                           .producers = producers,
+                           .each = each };
     struct actor makers[32], takers[32];
     for (unsigned i = 0; i < consumers; i++)
         actor_start(&takers[i], (enum place)(i % PLACES), consume, &crowd);
@@ -246,8 +249,9 @@ static int put_hastily(void *context)
 {
     struct hasty *hasty = context;
     for (unsigned i = 0; i < scaled(2000); i++) {
-        int item = 1, rc = cheng_queue_put_until(hasty->queue, &item,
-                                                 cheng_after(random_below(&hasty->random, 20) * CHENG_MICROSECOND));
+        int item = 1,
+            rc = cheng_queue_put_until(hasty->queue, &item,
+                                       cheng_after(random_below(&hasty->random, 20) * CHENG_MICROSECOND));
         assert_true(rc == 0 || rc == -ETIMEDOUT);
         hasty->done += rc == 0;
     }
@@ -258,8 +262,9 @@ static int get_hastily(void *context)
 {
     struct hasty *hasty = context;
     for (unsigned i = 0; i < scaled(2000); i++) {
-        int item = 0, rc = cheng_queue_get_until(hasty->queue, &item,
-                                                 cheng_after(random_below(&hasty->random, 20) * CHENG_MICROSECOND));
+        int item = 0,
+            rc = cheng_queue_get_until(hasty->queue, &item,
+                                       cheng_after(random_below(&hasty->random, 20) * CHENG_MICROSECOND));
         assert_true(rc == 0 ? item == 1 : rc == -ETIMEDOUT && item == 0);
         hasty->done += rc == 0;
     }

@@ -71,7 +71,8 @@ TEST(stacks_of_every_size)
             stacks[i] = chengi_stack_new(size, entry_never_runs);
             assert_non_null(stacks[i]);
             assert_true(stacks[i]->size >= size);
-            assert_true((char *)stacks[i] > stacks[i]->low && (char *)stacks[i] < stacks[i]->low + stacks[i]->size);
+            assert_true((char *)stacks[i] > stacks[i]->low &&
+                        (char *)stacks[i] < stacks[i]->low + stacks[i]->size);
             for (unsigned j = 0; j < i; j++) /* apart from one another */
                 assert_true(stacks[i]->low >= stacks[j]->low + stacks[j]->size ||
                             stacks[j]->low >= stacks[i]->low + stacks[i]->size);
@@ -362,8 +363,10 @@ static int rest_asleep(void *unused)
 
 static int (*const rests[])(void *) = { rest_for_lock,      rest_for_condition, rest_for_event,
                                         rest_for_semaphore, rest_for_queue,     rest_asleep };
-static const enum wait_kind rest_kinds[] = { CHENGI_WAIT_LOCK,      CHENGI_WAIT_CONDITION, CHENGI_WAIT_EVENT,
-                                             CHENGI_WAIT_SEMAPHORE, CHENGI_WAIT_GET,       CHENGI_WAIT_SLEEP };
+static const enum wait_kind rest_kinds[] = {
+    CHENGI_WAIT_LOCK,      CHENGI_WAIT_CONDITION, CHENGI_WAIT_EVENT,
+    CHENGI_WAIT_SEMAPHORE, CHENGI_WAIT_GET,       CHENGI_WAIT_SLEEP
+};
 enum { RESTS = sizeof rests / sizeof *rests };
 
 /* A thread, a coroutine and one in cheng_run in each kind of wait; and what that costs in some seconds. */
@@ -384,8 +387,10 @@ TEST(a_parked_program_does_nothing) // serial: measures
     assert_int_equal(cheng_sleep(seconds * CHENG_SECOND), 0);
     getrusage(RUSAGE_SELF, &after);
     long switches = after.ru_nvcsw - before.ru_nvcsw;
-    long us = (after.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_utime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
-              after.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_utime.tv_usec - before.ru_stime.tv_usec;
+    long us =
+        (after.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_utime.tv_sec - before.ru_stime.tv_sec) *
+            1000000 +
+        after.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_utime.tv_usec - before.ru_stime.tv_usec;
     printf("parked for %u s: %ld us of CPU, %ld voluntary switches\n", seconds, us, switches);
     assert_true(us < (long)seconds * 500 || slowed_down());
     assert_true(switches < (long)seconds * 6 || slowed_down());

@@ -20,7 +20,8 @@ TEST(zero_has_no_units)
     assert_int_equal(cheng_semaphore_value(&five), 5);
     for (unsigned i = 5; i > 0; i--) {
         assert_int_equal(cheng_semaphore_value(&five), i);
-        assert_int_equal(cheng_semaphore_acquire_until(&five, i % 2 ? CHENG_NOW : cheng_after(-CHENG_SECOND)), 0);
+        assert_int_equal(cheng_semaphore_acquire_until(&five, i % 2 ? CHENG_NOW : cheng_after(-CHENG_SECOND)),
+                         0);
     }
     assert_int_equal(cheng_semaphore_acquire_until(&five, CHENG_NOW), -EAGAIN);
 }

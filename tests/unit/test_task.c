@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "run/stack.h"
 
@@ -43,7 +44,8 @@ TEST(start_checks_its_arguments)
     assert_int_equal(cheng_start(&task, CHENG_PROCESS, return_seven, NULL, 0, NULL), -ENOTSUP);
     assert_int_equal(cheng_start(&task, (enum cheng_kind)0, return_seven, NULL, 0, NULL), -EINVAL);
     assert_int_equal(cheng_start(&task, (enum cheng_kind)9, return_seven, NULL, 0, NULL), -EINVAL);
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         assert_int_equal(cheng_start(&task, kind, NULL, NULL, 0, NULL), -EINVAL);
         assert_int_equal(cheng_start(&task, kind, return_seven, NULL, 4, NULL), -EINVAL);
         assert_int_equal(cheng_start(&task, kind, return_seven, &value, (64 << 10) + 1, NULL), -EINVAL);
@@ -54,7 +56,26 @@ TEST(start_checks_its_arguments)
     assert_ptr_equal(task, untouched);
 }
 
-static int sum_and_clobber(const void *argument, void *result)
+TEST(start_without_memory) // noasan: no address space, no shadow; notsan: the same; novalgrind: the same
+{
+    struct rlimit none = { 1 << 20, 1 << 20 };
+    cheng_task *const untouched = (cheng_task *)&kinds;
+    cheng_task *task = untouched;
+    static char large[60000];
+    assert_int_equal(cheng_start(NULL, CHENG_THREAD, return_seven, NULL, 0, NULL), 0);
+    assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+    assert_int_equal(cheng_start(&task, CHENG_THREAD, return_seven, NULL, 0,
+                                 &(cheng_task_options){ .stack_size = 64 << 20 }),
+                     -EAGAIN);
+    int rc = 0;
+    for (unsigned i = 0; i < 1000 && rc == 0; i++) /* the heap may have some room left */
+        rc = cheng_start(NULL, CHENG_COROUTINE, return_seven, large, sizeof large,
+                         &(cheng_task_options){ .result_size = 60000 });
+    assert_true(rc == -ENOMEM || rc == -EAGAIN);
+    assert_ptr_equal(task, untouched);
+}
+
+static int clobber_the_copy(const void *argument, void *result)
 {
     (void)argument;
     memset((void *)(uintptr_t)argument, 0xff, 4); /* the task's own copy, and aligned for anything */
@@ -69,9 +90,10 @@ TEST(argument_is_copied)
         unsigned char *bytes = malloc(size);
         assert_non_null(bytes);
         memset(bytes, 0x11, size);
-        FOR_EACH_KIND (kind) {
+        FOR_EACH_KIND(kind)
+        {
             cheng_task *task;
-            assert_int_equal(cheng_start(&task, kind, sum_and_clobber, bytes, size, NULL), 0);
+            assert_int_equal(cheng_start(&task, kind, clobber_the_copy, bytes, size, NULL), 0);
             assert_int_equal(cheng_join(task, NULL), 0);
             assert_int_equal(bytes[0], 0x11);
             cheng_task_free(task);
@@ -88,7 +110,8 @@ static int compare_pointer(const void *argument, void *result)
 
 TEST(argument_of_size_0_is_the_pointer)
 {
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_task *task;
         int status = 0;
         assert_int_equal(cheng_start(&task, kind, compare_pointer, kinds, 0, NULL), 0);
@@ -140,7 +163,8 @@ TEST(results_of_every_size)
     unsigned char argument[1000];
     for (size_t a = 0; a < sizeof arguments / sizeof *arguments; a++)
         for (size_t r = 0; r < sizeof results / sizeof *results; r++)
-            FOR_EACH_KIND (kind) {
+            FOR_EACH_KIND(kind)
+            {
                 struct sizes sizes = { arguments[a], results[r] };
                 cheng_task_options options = { .result_size = results[r] };
                 cheng_task *task;
@@ -159,7 +183,8 @@ TEST(result_errors)
 {
     cheng_event go = { 0 };
     char out = 'x';
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_event_clear(&go);
         cheng_task *task = start_waiting(kind, &go);
         assert_int_equal(cheng_task_result(task, &out, 1), -EBUSY);
@@ -185,9 +210,12 @@ TEST(names)
 {
     char name[] = "a name that is longer than the thirty-one bytes";
     const char *kept = "a name that is longer than the ";
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_task *task;
-        assert_int_equal(cheng_start(&task, kind, check_name, &kept, sizeof kept, &(cheng_task_options){ .name = name }), 0);
+        assert_int_equal(
+            cheng_start(&task, kind, check_name, &kept, sizeof kept, &(cheng_task_options){ .name = name }),
+            0);
         name[0] = 'A'; /* copied */
         assert_int_equal(cheng_join(task, NULL), 0);
         assert_string_equal(cheng_task_name(task), kept); /* as long as the handle */
@@ -199,7 +227,8 @@ TEST(names)
 
 TEST(default_names)
 {
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         const char *prefix = kind == CHENG_THREAD ? "Thread-" : "Coroutine-";
         cheng_task *one, *two;
         assert_int_equal(cheng_start(&one, kind, return_seven, NULL, 0, NULL), 0);
@@ -252,10 +281,12 @@ static int publish_current(const void *argument, void *result)
 
 TEST(current_is_the_handle)
 {
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_task *task, *seen = NULL;
         assert_int_equal(cheng_start(&task, kind, publish_current, NULL, 0,
-                                     &(cheng_task_options){ .result_size = sizeof(cheng_task *) }), 0);
+                                     &(cheng_task_options){ .result_size = sizeof(cheng_task *) }),
+                         0);
         assert_int_equal(cheng_task_kind(task), kind);
         assert_int_equal(cheng_join(task, NULL), 0);
         assert_int_equal(cheng_task_result(task, &seen, sizeof seen), 0);
@@ -269,7 +300,8 @@ TEST(current_is_the_handle)
 
 TEST(is_alive_until_the_end)
 {
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_event go = { 0 };
         cheng_task *task = start_waiting(kind, &go);
         assert_true(cheng_task_is_alive(task));
@@ -285,7 +317,8 @@ TEST(is_alive_until_the_end)
 
 TEST(join_gives_the_status_again_and_again)
 {
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_task *task;
         assert_int_equal(cheng_start(&task, kind, return_seven, NULL, 0, NULL), 0);
         for (int i = 0; i < 3; i++) {
@@ -302,7 +335,8 @@ TEST(join_gives_the_status_again_and_again)
 
 TEST(join_until_leaves_the_status_alone)
 {
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_event go = { 0 };
         cheng_task *task = start_waiting(kind, &go);
         int status = 55;
@@ -329,7 +363,8 @@ TEST(many_joiners)
 {
     enum { COUNT = 30 };
     struct actor joiners[COUNT];
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_event go = { 0 };
         cheng_task *task = start_waiting(kind, &go);
         for (unsigned i = 0; i < COUNT; i++)
@@ -354,7 +389,8 @@ static int join_oneself(const void *argument, void *result)
 
 TEST(joining_oneself)
 {
-    FOR_EACH_KIND (kind) {
+    FOR_EACH_KIND(kind)
+    {
         cheng_task *task;
         int status = 0;
         assert_int_equal(cheng_start(&task, kind, join_oneself, NULL, 0, NULL), 0);
@@ -379,7 +415,8 @@ TEST(free_before_the_end)
     for (unsigned i = 0; i < 200; i++) {
         cheng_task *task;
         assert_int_equal(cheng_start(&task, kinds[i % 2], count_end, &at, sizeof at,
-                                     &(cheng_task_options){ .result_size = 100 }), 0);
+                                     &(cheng_task_options){ .result_size = 100 }),
+                         0);
         cheng_task_free(task); /* it goes on */
     }
     for (unsigned i = 0; i < 200; i++)
@@ -513,12 +550,16 @@ TEST(stack_sizes)
     /* 7 KiB are left to the calls, to the control block and to what sanitizers add */
     static const size_t sizes[] = { 32 << 10, 100000, 256 << 10, 1 << 20, 8 << 20 };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        FOR_EACH_KIND (kind) {
+        FOR_EACH_KIND(kind)
+        {
+            if (RUNNING_ON_VALGRIND && sizes[i] > 1 << 20)
+                continue; /* it takes a frame of 2 MB for a switch of stacks */
             size_t usable = sizes[i] - (14 << 10);
             int status = -1;
             cheng_task *task;
             assert_int_equal(cheng_start(&task, kind, fill_stack, &usable, sizeof usable,
-                                         &(cheng_task_options){ .stack_size = sizes[i] }), 0);
+                                         &(cheng_task_options){ .stack_size = sizes[i] }),
+                             0);
             assert_int_equal(cheng_join(task, &status), 0);
             assert_int_equal(status, 0);
             cheng_task_free(task);
@@ -543,7 +584,8 @@ static int yield_after_start(const void *argument, void *result)
     (void)argument, (void)result;
     for (int i = 0; i < 3; i++)
         assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, take_number, NULL, 0,
-                                     &(cheng_task_options){ .result_size = sizeof(int) }), 0);
+                                     &(cheng_task_options){ .result_size = sizeof(int) }),
+                         0);
     assert_int_equal(atomic_load(&order), 0);
     cheng_yield();
     assert_int_equal(atomic_load(&order), 3);

@@ -32,7 +32,9 @@ TEST(empty)
  * late, and next() never promises more sleep than that. */
 TEST(every_distance)
 {
-    static const int64_t starts[] = { 0, 1, TICK - 1, 63 * TICK, 64 * TICK, 4095LL * TICK + 5, 123456789012345 };
+    static const int64_t starts[] = {
+        0, 1, TICK - 1, 63 * TICK, 64 * TICK, 4095LL * TICK + 5, 123456789012345
+    };
     for (size_t s = 0; s < sizeof starts / sizeof *starts; s++)
         for (int shift = 0; shift < 62; shift++)
             for (int64_t off = -1; off <= 1; off++) {
