@@ -97,8 +97,10 @@ CHENG_API void cheng_socket_free(cheng_socket *s);
 CHENG_API int cheng_socket_fd(const cheng_socket *s);
 CHENG_API int cheng_socket_port(const cheng_socket *s);
 
-/* Any descriptor of yours. Waits until it can be read (CHENG_READABLE) or written (CHENG_WRITABLE), has
- * failed or was hung up; `ready` (may be NULL) tells which. The descriptor's flags are not touched. */
+/* Any descriptor of yours, but not that of a cheng_socket: it would take the socket's events. Waits until it
+ * can be read (CHENG_READABLE) or written (CHENG_WRITABLE), has failed or was hung up; `ready` (may be NULL)
+ * tells which. The descriptor's flags are not touched. -EBUSY: another coroutine of this kernel thread waits for
+ * the same of it. Do not close it while anybody waits. */
 enum { CHENG_READABLE = 1, CHENG_WRITABLE = 2 };
 CHENG_API CHENG_NODISCARD int cheng_poll(int fd, unsigned events, unsigned *ready, cheng_deadline deadline);
 

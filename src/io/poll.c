@@ -14,7 +14,8 @@
 #include "run/upcalls.h"
 #include "run/worker.h"
 
-_Static_assert((int)CHENG_READABLE == (int)CHENGI_HOST_READABLE && (int)CHENG_WRITABLE == (int)CHENGI_HOST_WRITABLE,
+_Static_assert((int)CHENG_READABLE == (int)CHENGI_HOST_READABLE &&
+                   (int)CHENG_WRITABLE == (int)CHENGI_HOST_WRITABLE,
                "the public bits are the host's");
 
 /* What is ready now: 0, or -EAGAIN, or what is wrong. */
@@ -110,7 +111,8 @@ void chengi_descriptors_free(struct descriptors *all)
     free(all);
 }
 
-static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadline deadline, const struct why *why)
+static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadline deadline,
+                          const struct why *why)
 {
     struct descriptor *d = descriptor_of(chengi_worker, fd);
     struct poll_wait wait = { 0, events };
@@ -140,7 +142,8 @@ static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadli
     return rc;
 }
 
-static int poll_thread(int fd, unsigned events, unsigned *ready, cheng_deadline deadline, const struct why *why)
+static int poll_thread(int fd, unsigned events, unsigned *ready, cheng_deadline deadline,
+                       const struct why *why)
 {
     uint32_t word = 0;
     int rc;

@@ -20,7 +20,8 @@ static bool keep_text(char *to, size_t room, const char *text)
 int chengi_resolve(struct net_addresses *out, const char *host, const char *service, cheng_deadline deadline)
 {
     struct net_query query = { .any_host = host == NULL, .numeric = true };
-    if (!keep_text(query.host, sizeof query.host, host) || !keep_text(query.service, sizeof query.service, service))
+    if (!keep_text(query.host, sizeof query.host, host) ||
+        !keep_text(query.service, sizeof query.service, service))
         return -EINVAL;
     int rc = chengi_sys_lookup(&query, out);
     if (rc != -ENOENT)
@@ -34,7 +35,9 @@ int chengi_resolve(struct net_addresses *out, const char *host, const char *serv
 int cheng_resolve(const char *host, cheng_address *addresses, size_t room, size_t *found)
 {
     struct net_addresses list;
-    int rc = host == NULL || addresses == NULL || room == 0 ? -EINVAL : chengi_resolve(&list, host, NULL, CHENG_FOREVER);
+    int rc = host == NULL || addresses == NULL || room == 0
+                 ? -EINVAL
+                 : chengi_resolve(&list, host, NULL, CHENG_FOREVER);
     if (rc < 0)
         return rc;
     size_t n = list.count < room ? list.count : room;

@@ -143,7 +143,8 @@ static int accept_clients(struct server *server, cheng_socket *listener)
     }
 }
 
-int cheng_serve(cheng_socket *listener, cheng_handler *handler, void *context, const cheng_serve_options *options)
+int cheng_serve(cheng_socket *listener, cheng_handler *handler, void *context,
+                const cheng_serve_options *options)
 {
     struct server server = { .handler = handler, .context = context, .kind = CHENG_COROUTINE };
     if (listener == NULL || handler == NULL)

@@ -357,7 +357,8 @@ static int connect_one(cheng_socket **out, const struct net_address *address, ch
     while (rc == -EINPROGRESS || rc == -EALREADY || rc == -EINTR) {
         rc = wait_ready(s, &s->out, CHENGI_HOST_WRITABLE, deadline);
         expect(&s->out);
-        if (rc == 0) /* asked again, it tells how it went; a wake-up may have been a late event of the record's past */
+        if (rc ==
+            0) /* asked again, it tells how it went; a wake-up may have been a late event of the record's past */
             rc = chengi_sys_connect(fd, address);
     }
     if (rc == 0)
@@ -375,7 +376,8 @@ int cheng_connect_until(cheng_socket **out, const char *host, const char *servic
         return rc;
     for (uint32_t i = 0; i < found.count; i++) {
         rc = connect_one(out, &found.list[i], deadline);
-        bool late = deadline.at_ns != 0 && chengi_host_now() >= deadline.at_ns; /* else it is the system's time-out */
+        bool late =
+            deadline.at_ns != 0 && chengi_host_now() >= deadline.at_ns; /* else it is the system's time-out */
         if (rc == 0 || rc == -ECANCELED || (rc == -ETIMEDOUT && late) || rc == -EAGAIN)
             break;
     }
@@ -387,7 +389,8 @@ int cheng_connect(cheng_socket **out, const char *host, const char *service)
     return cheng_connect_until(out, host, service, CHENG_FOREVER);
 }
 
-int cheng_listen(cheng_socket **out, const char *host, const char *service, const cheng_listen_options *options)
+int cheng_listen(cheng_socket **out, const char *host, const char *service,
+                 const cheng_listen_options *options)
 {
     static const cheng_listen_options none;
     struct net_addresses found;

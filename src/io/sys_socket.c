@@ -39,7 +39,8 @@ int chengi_sys_lookup(const void *query, void *addresses)
         hints.ai_flags |= AI_PASSIVE;
     if (q->numeric)
         hints.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
-    int rc = getaddrinfo(q->any_host ? NULL : q->host, q->service[0] == '\0' ? NULL : q->service, &hints, &list);
+    int rc =
+        getaddrinfo(q->any_host ? NULL : q->host, q->service[0] == '\0' ? NULL : q->service, &hints, &list);
     if (rc != 0)
         return error_of_lookup(rc);
     out->count = 0;

@@ -16,7 +16,8 @@
 
 static inline void everywhere(int (*function)(void *context), void *context)
 {
-    EACH_PLACE (place) {
+    EACH_PLACE(place)
+    {
         struct actor actor;
         actor_start(&actor, (enum place)place, function, context);
         assert_int_equal(actor_join(&actor), 0);

@@ -50,7 +50,8 @@ static int deadlines(void *context)
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, CHENG_NOW), -EAGAIN);
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_deadline_at(1)), -ETIMEDOUT);
     int64_t before = cheng_clock_ns();
-    assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_after(20 * CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_after(20 * CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
     assert_true(cheng_clock_ns() - before >= 20 * CHENG_MILLISECOND);
     assert_int_equal(found, 99);
     assert_int_equal(write(fds[1], "x", 1), 1);
@@ -115,7 +116,8 @@ static int regular_file(void *context)
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     (void)context;
     assert_true(fd >= 0);
-    assert_int_equal(cheng_poll(fd, CHENG_READABLE | CHENG_WRITABLE, &found, CHENG_FOREVER), 0); /* always ready */
+    assert_int_equal(cheng_poll(fd, CHENG_READABLE | CHENG_WRITABLE, &found, CHENG_FOREVER),
+                     0); /* always ready */
     assert_int_equal(found, CHENG_READABLE | CHENG_WRITABLE);
     close(fd);
     return 0;
@@ -136,7 +138,8 @@ static int numbers_are_used_again(void *context)
         make_pipe(fds);
         first = first < 0 ? fds[0] : first;
         assert_int_equal(fds[0], first);
-        assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+        assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_after(CHENG_MILLISECOND)),
+                         -ETIMEDOUT);
         assert_int_equal(write(fds[1], "x", 1), 1);
         assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, CHENG_FOREVER), 0);
         close_both(fds);
@@ -172,7 +175,8 @@ static int wait_task(const void *argument, void *result)
 
 TEST(cancel)
 {
-    EACH_PLACE (place) {
+    EACH_PLACE(place)
+    {
         struct waiting w = { .events = CHENG_READABLE, .rc = 1, .found = 99 };
         struct actor actor;
         int fds[2];
@@ -190,22 +194,22 @@ TEST(cancel)
 
 TEST(another_wakes_it)
 {
-    EACH_PLACE (place)
-        for (unsigned i = 0; i < scaled(50); i++) {
-            struct waiting w = { .events = CHENG_READABLE, .rc = 1 };
-            struct actor actor;
-            int fds[2];
-            make_pipe(fds);
-            w.fd = fds[0];
-            actor_start(&actor, (enum place)place, wait_for_it, &w);
-            if (i % 2)
-                wait_until_blocked(actor.self, CHENGI_WAIT_READ);
-            assert_int_equal(write(fds[1], "x", 1), 1);
-            assert_int_equal(actor_join(&actor), 0);
-            assert_int_equal(w.rc, 0);
-            assert_int_equal(w.found, CHENG_READABLE);
-            close_both(fds);
-        }
+    EACH_PLACE(place)
+    for (unsigned i = 0; i < scaled(50); i++) {
+        struct waiting w = { .events = CHENG_READABLE, .rc = 1 };
+        struct actor actor;
+        int fds[2];
+        make_pipe(fds);
+        w.fd = fds[0];
+        actor_start(&actor, (enum place)place, wait_for_it, &w);
+        if (i % 2)
+            wait_until_blocked(actor.self, CHENGI_WAIT_READ);
+        assert_int_equal(write(fds[1], "x", 1), 1);
+        assert_int_equal(actor_join(&actor), 0);
+        assert_int_equal(w.rc, 0);
+        assert_int_equal(w.found, CHENG_READABLE);
+        close_both(fds);
+    }
 }
 
 /* Coroutines of one worker share its poller. */
@@ -228,7 +232,8 @@ static int reader_and_writer(const void *argument, void *result)
     wait_until_blocked(two, CHENGI_WAIT_WRITE);
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_after(CHENG_SECOND)), -EBUSY);
     assert_int_equal(cheng_poll(fds[0], CHENG_WRITABLE, &found, cheng_after(CHENG_SECOND)), -EBUSY);
-    assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, CHENG_NOW), -EAGAIN); /* who does not wait may look */
+    assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, CHENG_NOW),
+                     -EAGAIN); /* who does not wait may look */
 
     assert_int_equal(write(fds[1], "x", 1), 1); /* one of the two; the other is armed anew */
     assert_int_equal(cheng_join(one, NULL), 0);
@@ -278,7 +283,8 @@ static int polled_then_adopted(void *context)
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, NULL, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
     assert_int_equal(cheng_socket_adopt(&s, fds[0]), 0);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(cheng_socket_read_until(s, &byte, 1, &n, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+        assert_int_equal(cheng_socket_read_until(s, &byte, 1, &n, cheng_after(CHENG_MILLISECOND)),
+                         -ETIMEDOUT);
         assert_int_equal(write(fds[1], "x", 1), 1);
         assert_int_equal(cheng_socket_read_until(s, &byte, 1, &n, CHENG_FOREVER), 0);
     }

@@ -58,7 +58,8 @@ static int errors(void *context)
     assert_int_equal(cheng_resolve("127.0.0.1", addresses, 0, &found), -EINVAL);
     assert_int_equal(cheng_resolve(long_name, addresses, 1, &found), -EINVAL);
     assert_int_equal(cheng_connect(&s, "127.0.0.1", long_name), -EINVAL);
-    assert_int_equal(cheng_connect_until(&s, "no-such-host.invalid", "80", CHENG_NOW), -EAGAIN); /* it would block */
+    assert_int_equal(cheng_connect_until(&s, "no-such-host.invalid", "80", CHENG_NOW),
+                     -EAGAIN); /* it would block */
     assert_int_equal(found, 99);
     return 0;
 }
@@ -90,7 +91,8 @@ static int leave_early(void *context)
     cheng_socket *s;
     (void)context;
     for (unsigned i = 0; i < 20; i++) {
-        int rc = cheng_connect_until(&s, "no-such-host.invalid", "80", cheng_after(i * 20 * CHENG_MICROSECOND));
+        int rc =
+            cheng_connect_until(&s, "no-such-host.invalid", "80", cheng_after(i * 20 * CHENG_MICROSECOND));
         assert_true(rc == -ETIMEDOUT || rc == -ENOENT || rc == -EHOSTUNREACH);
     }
     return 0;

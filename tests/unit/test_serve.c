@@ -23,8 +23,8 @@ static int serve(void *context)
     return 0;
 }
 
-static void house_open(struct house *house, struct actor *actor, int place, cheng_handler *handler, enum cheng_kind kind,
-                       size_t most)
+static void house_open(struct house *house, struct actor *actor, int place, cheng_handler *handler,
+                       enum cheng_kind kind, size_t most)
 {
     *house = (struct house){ .options = { kind, most }, .handler = handler, .rc = 1 };
     house->listener = listen_here(house->service);
@@ -85,8 +85,8 @@ static void visit(struct house *house, unsigned count)
 {
     cheng_task *tasks[64];
     for (unsigned i = 0; i < count; i++)
-        assert_int_equal(cheng_start(&tasks[i], i % 4 ? CHENG_COROUTINE : CHENG_THREAD, client_main, house->service,
-                                     sizeof house->service, NULL),
+        assert_int_equal(cheng_start(&tasks[i], i % 4 ? CHENG_COROUTINE : CHENG_THREAD, client_main,
+                                     house->service, sizeof house->service, NULL),
                          0);
     for (unsigned i = 0; i < count; i++) {
         assert_int_equal(cheng_join(tasks[i], NULL), 0);
@@ -96,29 +96,29 @@ static void visit(struct house *house, unsigned count)
 
 TEST(clients_at_once)
 {
-    EACH_PLACE (place)
-        for (unsigned k = 0; k < 2; k++) {
-            struct house house;
-            struct actor actor;
-            house_open(&house, &actor, place, echo, kinds[k], 0);
-            visit(&house, 40);
-            house_close(&house, &actor);
-            assert_int_equal(atomic_load(&house.begun), 40);
-        }
+    EACH_PLACE(place)
+    for (unsigned k = 0; k < 2; k++) {
+        struct house house;
+        struct actor actor;
+        house_open(&house, &actor, place, echo, kinds[k], 0);
+        visit(&house, 40);
+        house_close(&house, &actor);
+        assert_int_equal(atomic_load(&house.begun), 40);
+    }
 }
 
 TEST(max_clients)
 {
-    EACH_PLACE (place)
-        for (unsigned k = 0; k < 2; k++) {
-            struct house house;
-            struct actor actor;
-            house_open(&house, &actor, place, echo, kinds[k], 3);
-            visit(&house, 20);
-            house_close(&house, &actor);
-            assert_int_equal(atomic_load(&house.begun), 20);
-            assert_in_range(atomic_load(&house.most), 1, 3);
-        }
+    EACH_PLACE(place)
+    for (unsigned k = 0; k < 2; k++) {
+        struct house house;
+        struct actor actor;
+        house_open(&house, &actor, place, echo, kinds[k], 3);
+        visit(&house, 20);
+        house_close(&house, &actor);
+        assert_int_equal(atomic_load(&house.begun), 20);
+        assert_in_range(atomic_load(&house.most), 1, 3);
+    }
 }
 
 /* ---- ending ---- */
@@ -169,22 +169,23 @@ static void stop_with_clients(int place, enum cheng_kind kind, size_t most, bool
 
 TEST(closed_with_handlers_that_run)
 {
-    EACH_PLACE (place)
-        for (unsigned k = 0; k < 2; k++)
-            stop_with_clients(place, kinds[k], 0, false);
+    EACH_PLACE(place)
+    for (unsigned k = 0; k < 2; k++)
+        stop_with_clients(place, kinds[k], 0, false);
 }
 
 TEST(cancelled_with_handlers_that_run)
 {
-    EACH_PLACE (place)
-        for (unsigned k = 0; k < 2; k++)
-            stop_with_clients(place, kinds[k], 0, true);
+    EACH_PLACE(place)
+    for (unsigned k = 0; k < 2; k++)
+        stop_with_clients(place, kinds[k], 0, true);
 }
 
 /* It waits for a handler to end then, not for a client. */
 TEST(closed_or_cancelled_with_all_places_taken)
 {
-    EACH_PLACE (place) {
+    EACH_PLACE(place)
+    {
         stop_with_clients(place, CHENG_COROUTINE, 2, false);
         stop_with_clients(place, CHENG_COROUTINE, 2, true);
     }
@@ -240,7 +241,8 @@ TEST(end_at_once)
 
 TEST(goes_on_when_descriptors_run_out) // novalgrind: it opens descriptors beyond the limit for itself
 {
-    EACH_PLACE (place) {
+    EACH_PLACE(place)
+    {
         struct house house;
         struct actor actor;
         char byte;
@@ -249,7 +251,8 @@ TEST(goes_on_when_descriptors_run_out) // novalgrind: it opens descriptors beyon
         assert_int_equal(write(first, "1", 1), 1);
         assert_int_equal(read(first, &byte, 1), 1);
         int second = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(house.service)) };
+        struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_port = htons((uint16_t)atoi(house.service)) };
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         struct rlimit limit = no_more_descriptors();
         assert_int_equal(connect(second, (struct sockaddr *)&address, sizeof address), 0);
@@ -329,7 +332,8 @@ static int one_thread(const void *argument, void *result)
 TEST(an_offloaded_second_delays_nobody) // serial: bounds a delay
 {
     int best = INT32_MAX, worst;
-    for (int round = 0; round < 3 && best >= 5000; round++) { /* another program may have had the processor once */
+    for (int round = 0; round < 3 && best >= 5000;
+         round++) { /* another program may have had the processor once */
         struct house house = { .handler = offload }, *p = &house;
         house.listener = listen_here(house.service);
         assert_int_equal(cheng_run(&worst, one_thread, &p, sizeof p), 0);

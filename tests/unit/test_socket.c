@@ -63,7 +63,8 @@ static int read_two_and_the_end(void *context)
     char buffer[100];
     size_t n = 99, have = 0;
     do {
-        assert_int_equal(cheng_socket_read_until(s, buffer, sizeof buffer, &n, cheng_after(10 * CHENG_SECOND)), 0);
+        assert_int_equal(
+            cheng_socket_read_until(s, buffer, sizeof buffer, &n, cheng_after(10 * CHENG_SECOND)), 0);
         have += n;
     } while (n > 0);
     return (int)have;
@@ -169,7 +170,8 @@ TEST(a_megabyte_both_ways)
         struct half halves[4];
         struct actor actors[4];
         for (int i = 0; i < 4; i++) {
-            halves[i] = (struct half){ i < 2 ? pair.a : pair.b, next_random(&random), scaled(MUCH), 0, 0, false };
+            halves[i] =
+                (struct half){ i < 2 ? pair.a : pair.b, next_random(&random), scaled(MUCH), 0, 0, false };
             /* the place of the readers, and that of the writers */
             enum place place = (enum place)(i % 2 ? round % 3 : round / 3);
             actor_start(&actors[i], place, i % 2 ? send_half : receive_half, &halves[i]);
@@ -202,7 +204,8 @@ static int many_connections(void *context)
         struct half in = { pairs[i].a, next_random(random), 0, 0, 1, false },
                     out = { pairs[i].b, next_random(random), scaled(100000), 0, 0, false };
         assert_int_equal(cheng_start(&tasks[2 * i], CHENG_COROUTINE, many_small, &in, sizeof in, NULL), 0);
-        assert_int_equal(cheng_start(&tasks[2 * i + 1], CHENG_COROUTINE, many_small, &out, sizeof out, NULL), 0);
+        assert_int_equal(cheng_start(&tasks[2 * i + 1], CHENG_COROUTINE, many_small, &out, sizeof out, NULL),
+                         0);
     }
     for (int i = 0; i < 2 * PAIRS; i++) {
         assert_int_equal(cheng_join(tasks[i], NULL), 0);
@@ -226,7 +229,8 @@ static int one_exchange(void *context)
     char buffer[8];
     size_t n;
     assert_int_equal(cheng_socket_read_until(pair->a, buffer, 8, &n, CHENG_NOW), -EAGAIN);
-    assert_int_equal(cheng_socket_read_until(pair->a, buffer, 8, &n, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_socket_read_until(pair->a, buffer, 8, &n, cheng_after(CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
     assert_int_equal(cheng_socket_write(pair->b, "1234", 4), 0);
     assert_int_equal(cheng_socket_read(pair->a, buffer, 8, &n), 0);
     assert_int_equal(n, 4);
@@ -267,16 +271,17 @@ static int pong(void *context)
 
 TEST(ping_pong_of_all_places)
 {
-    EACH_PLACE (one)
-        EACH_PLACE (two) {
-            struct pair pair = tcp_pair();
-            struct actor a, b;
-            actor_start(&a, (enum place)one, ping, &pair);
-            actor_start(&b, (enum place)two, pong, &pair);
-            assert_int_equal(actor_join(&a), 0);
-            assert_int_equal(actor_join(&b), 0);
-            pair_free(&pair);
-        }
+    EACH_PLACE(one)
+    EACH_PLACE(two)
+    {
+        struct pair pair = tcp_pair();
+        struct actor a, b;
+        actor_start(&a, (enum place)one, ping, &pair);
+        actor_start(&b, (enum place)two, pong, &pair);
+        assert_int_equal(actor_join(&a), 0);
+        assert_int_equal(actor_join(&b), 0);
+        pair_free(&pair);
+    }
 }
 
 /* ---- deadlines ---- */
@@ -295,14 +300,16 @@ static int deadlines(void *context)
     assert_int_equal(cheng_accept_until(&s, listener, past), -ETIMEDOUT);
 
     int64_t before = cheng_clock_ns();
-    assert_int_equal(cheng_socket_read_until(pair.a, buffer, 8, &n, cheng_after(20 * CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_socket_read_until(pair.a, buffer, 8, &n, cheng_after(20 * CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
     assert_int_equal(cheng_accept_until(&s, listener, cheng_after(20 * CHENG_MILLISECOND)), -ETIMEDOUT);
     assert_true(cheng_clock_ns() - before >= 40 * CHENG_MILLISECOND);
 
     fill(pair.a);
     before = cheng_clock_ns();
     assert_int_equal(cheng_socket_write_until(pair.a, "x", 1, past), -ETIMEDOUT);
-    assert_int_equal(cheng_socket_write_until(pair.a, "x", 1, cheng_after(20 * CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_socket_write_until(pair.a, "x", 1, cheng_after(20 * CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
     assert_true(cheng_clock_ns() - before >= 20 * CHENG_MILLISECOND);
     assert_int_equal(n, 99); /* out-parameters are left alone */
     assert_null(s);
@@ -370,36 +377,36 @@ static void end_waiting(struct waiting *w)
 
 TEST(cancel)
 {
-    EACH_PLACE (place)
-        for (int which = 0; which < 3; which++) {
-            struct waiting w;
-            struct actor actor;
-            char byte;
-            size_t n;
-            begin_waiting(&w, &actor, (enum place)place, which);
-            cheng_cancel(actor.self);
-            assert_int_equal(actor_join(&actor), 0);
-            assert_int_equal(w.rc, -ECANCELED);
-            if (which == 0) { /* the socket is as it was */
-                assert_int_equal(cheng_socket_write(w.pair.b, "x", 1), 0);
-                assert_int_equal(cheng_socket_read(w.pair.a, &byte, 1, &n), 0);
-            }
-            end_waiting(&w);
+    EACH_PLACE(place)
+    for (int which = 0; which < 3; which++) {
+        struct waiting w;
+        struct actor actor;
+        char byte;
+        size_t n;
+        begin_waiting(&w, &actor, (enum place)place, which);
+        cheng_cancel(actor.self);
+        assert_int_equal(actor_join(&actor), 0);
+        assert_int_equal(w.rc, -ECANCELED);
+        if (which == 0) { /* the socket is as it was */
+            assert_int_equal(cheng_socket_write(w.pair.b, "x", 1), 0);
+            assert_int_equal(cheng_socket_read(w.pair.a, &byte, 1, &n), 0);
         }
+        end_waiting(&w);
+    }
 }
 
 TEST(close_wakes_who_waits)
 {
-    EACH_PLACE (place)
-        for (int which = 0; which < 3; which++) {
-            struct waiting w;
-            struct actor actor;
-            begin_waiting(&w, &actor, (enum place)place, which);
-            cheng_socket_close(which == 1 ? w.listener : w.pair.a);
-            assert_int_equal(actor_join(&actor), 0);
-            assert_int_equal(w.rc, -EBADF);
-            end_waiting(&w);
-        }
+    EACH_PLACE(place)
+    for (int which = 0; which < 3; which++) {
+        struct waiting w;
+        struct actor actor;
+        begin_waiting(&w, &actor, (enum place)place, which);
+        cheng_socket_close(which == 1 ? w.listener : w.pair.a);
+        assert_int_equal(actor_join(&actor), 0);
+        assert_int_equal(w.rc, -EBADF);
+        end_waiting(&w);
+    }
 }
 
 static int closed(void *context)
@@ -435,28 +442,28 @@ TEST(closed)
 
 TEST(busy)
 {
-    EACH_PLACE (place)
-        for (int which = 0; which < 3; which++) {
-            struct waiting w;
-            struct actor actor;
-            char byte;
-            size_t n;
-            cheng_socket *s;
-            begin_waiting(&w, &actor, (enum place)place, which);
-            if (which == 0) {
-                assert_int_equal(cheng_socket_read(w.pair.a, &byte, 1, &n), -EBUSY);
-                assert_int_equal(cheng_socket_read_until(w.pair.a, &byte, 1, &n, CHENG_NOW), -EBUSY);
-                assert_int_equal(cheng_socket_write(w.pair.a, "x", 1), 0); /* the other direction is free */
-            } else if (which == 1) {
-                assert_int_equal(cheng_accept_until(&s, w.listener, CHENG_NOW), -EBUSY);
-            } else {
-                assert_int_equal(cheng_socket_write(w.pair.a, "x", 1), -EBUSY);
-                assert_int_equal(cheng_socket_read_until(w.pair.a, &byte, 1, &n, CHENG_NOW), -EAGAIN);
-            }
-            cheng_socket_close(which == 1 ? w.listener : w.pair.a);
-            actor_join(&actor);
-            end_waiting(&w);
+    EACH_PLACE(place)
+    for (int which = 0; which < 3; which++) {
+        struct waiting w;
+        struct actor actor;
+        char byte;
+        size_t n;
+        cheng_socket *s;
+        begin_waiting(&w, &actor, (enum place)place, which);
+        if (which == 0) {
+            assert_int_equal(cheng_socket_read(w.pair.a, &byte, 1, &n), -EBUSY);
+            assert_int_equal(cheng_socket_read_until(w.pair.a, &byte, 1, &n, CHENG_NOW), -EBUSY);
+            assert_int_equal(cheng_socket_write(w.pair.a, "x", 1), 0); /* the other direction is free */
+        } else if (which == 1) {
+            assert_int_equal(cheng_accept_until(&s, w.listener, CHENG_NOW), -EBUSY);
+        } else {
+            assert_int_equal(cheng_socket_write(w.pair.a, "x", 1), -EBUSY);
+            assert_int_equal(cheng_socket_read_until(w.pair.a, &byte, 1, &n, CHENG_NOW), -EAGAIN);
         }
+        cheng_socket_close(which == 1 ? w.listener : w.pair.a);
+        actor_join(&actor);
+        end_waiting(&w);
+    }
 }
 
 /* Readers and writers come and go while it is closed: each call ends, and the descriptor is closed once. */
@@ -535,7 +542,8 @@ struct crowded {
 static void crowd(struct crowded *c)
 {
     struct sockaddr_in address = { .sin_family = AF_INET };
-    assert_int_equal(cheng_listen(&c->listener, "127.0.0.1", "0", &(cheng_listen_options){ .backlog = 1 }), 0);
+    assert_int_equal(cheng_listen(&c->listener, "127.0.0.1", "0", &(cheng_listen_options){ .backlog = 1 }),
+                     0);
     int port = cheng_socket_port(c->listener);
     snprintf(c->service, sizeof c->service, "%d", port);
     address.sin_port = htons((uint16_t)port);
@@ -566,7 +574,8 @@ static int connect_late(void *context)
     cheng_socket *s;
     assert_int_equal(cheng_connect_until(&s, "127.0.0.1", c->service, CHENG_NOW), -EAGAIN);
     assert_int_equal(cheng_connect_until(&s, "127.0.0.1", c->service, cheng_deadline_at(1)), -ETIMEDOUT);
-    assert_int_equal(cheng_connect_until(&s, "127.0.0.1", c->service, cheng_after(20 * CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_connect_until(&s, "127.0.0.1", c->service, cheng_after(20 * CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
     return 0;
 }
 
@@ -575,7 +584,8 @@ TEST(connect_deadline_and_cancel) // noqemu: needs the kernel's listen queue as 
     struct crowded c;
     crowd(&c);
     everywhere(connect_late, &c);
-    EACH_PLACE (place) {
+    EACH_PLACE(place)
+    {
         struct actor actor;
         actor_start(&actor, (enum place)place, connect_in_vain, &c);
         wait_until_blocked(actor.self, CHENGI_WAIT_WRITE);
@@ -670,7 +680,8 @@ static int reset(void *context)
         assert_int_equal(cheng_accept(&s, listener), 0);
         assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
         if (waiting) /* so that a poller knows the socket */
-            assert_int_equal(cheng_socket_read_until(s, buffer, 8, &n, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+            assert_int_equal(cheng_socket_read_until(s, buffer, 8, &n, cheng_after(CHENG_MILLISECOND)),
+                             -ETIMEDOUT);
         close(client);
         assert_int_equal(cheng_socket_read(s, buffer, 8, &n), -ECONNRESET);
         assert_int_equal(cheng_socket_read(s, buffer, 8, &n), 0); /* told once; then it is the end */
@@ -720,7 +731,8 @@ static int give_up_writing(void *context)
 
 TEST(peer_closes_under_a_writer)
 {
-    EACH_PLACE (place) {
+    EACH_PLACE(place)
+    {
         struct pair pair = tcp_pair();
         struct actor actor;
         fill(pair.a);
