@@ -24,7 +24,9 @@
  *   -ECANCELED   the calling task was cancelled
  *   -EPERM       the caller does not hold the lock; the only return without it
  *   -EOWNERDEAD  the lock's owner died meanwhile; the caller holds it and should repair
- *   -EINVAL      one of condition and lock is shared and the other is not */
+ *   -EINVAL      one of condition and lock is shared and the other is not; not a condition
+ *   -EBADMSG     the arena around it is corrupted
+ *   -EOPNOTSUPP  its arena is not attached in this process */
 #ifndef CHENG_CONDITION_H
 #define CHENG_CONDITION_H
 

@@ -18,7 +18,9 @@
  *   -EAGAIN      not set, and the deadline was CHENG_NOW
  *   -ETIMEDOUT   not set until the deadline
  *   -ECANCELED   the calling task was cancelled
- *   -EINVAL      not an event, or a private one inside an arena */
+ *   -EINVAL      not an event, or a private one inside an arena
+ *   -EBADMSG     the arena around it is corrupted
+ *   -EOPNOTSUPP  its arena is not attached in this process */
 #ifndef CHENG_EVENT_H
 #define CHENG_EVENT_H
 

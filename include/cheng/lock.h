@@ -31,7 +31,7 @@
  *   -EPERM       release                 the caller does not hold it (also: free already)
  *   -EINVAL      acquire_until, share    not a lock, or a private one inside an arena
  *   -EBADMSG     acquire_until, release  the arena around it is corrupted
- *   -EOPNOTSUPP  acquire_until           its arena is not attached in this process */
+ *   -EOPNOTSUPP  acquire_until, release  its arena is not attached in this process */
 #ifndef CHENG_LOCK_H
 #define CHENG_LOCK_H
 

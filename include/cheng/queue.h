@@ -27,6 +27,7 @@
  *   -ECANCELED   the calling task was cancelled
  *   -EPIPE       put: closed; get: closed and empty
  *   -EBADMSG     its arena is corrupted
+ *   -EOPNOTSUPP  its arena is not attached in this process
  *   -EINVAL, -ENOMEM from new */
 #ifndef CHENG_QUEUE_H
 #define CHENG_QUEUE_H

@@ -21,7 +21,9 @@
  *   -ETIMEDOUT   none came until the deadline
  *   -ECANCELED   the calling task was cancelled
  *   -EOVERFLOW   release: the value would pass 2^31 - 1; nothing was given
- *   -EINVAL      not a semaphore, or a private one inside an arena */
+ *   -EINVAL      not a semaphore, or a private one inside an arena
+ *   -EBADMSG     the arena around it is corrupted
+ *   -EOPNOTSUPP  its arena is not attached in this process */
 #ifndef CHENG_SEMAPHORE_H
 #define CHENG_SEMAPHORE_H
 

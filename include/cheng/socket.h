@@ -35,6 +35,7 @@
  *   -ETIMEDOUT   the deadline passed; a write may have sent a part
  *   -ECANCELED   the calling task was cancelled; a write may have sent a part
  *   -EPIPE       write: the peer is gone
+ *   -EINVAL      connect, resolve: no host, or a name that is too long; poll: no events; serve: no handler
  *   -ENOENT      connect, listen, resolve: no such host or service
  *   -EHOSTUNREACH  also: no name server answers
  *   -ECONNREFUSED, -ECONNRESET, -EADDRINUSE, -EMFILE, ... as the system means them */

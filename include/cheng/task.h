@@ -36,10 +36,12 @@
  * to come, returns -ECANCELED, but for acquiring a lock; cheng_shield holds it off for a clean-up.
  *
  *   error       from          meaning
- *   -EINVAL     start         no function; unknown kind; size without argument; stack too small or large
+ *   -EINVAL     start         no function; unknown kind; size without argument; argument or result above 64 KiB;
+ *                             stack below 16 KiB or above 1 GiB
  *   -ENOTSUP    start         CHENG_PROCESS
  *   -EAGAIN     start         the system has no more threads; the runtime cannot start
- *   -ENOMEM     start         no memory, or no room for another stack
+ *   -ENOMEM     start         no memory. (A coroutine gets its stack when it begins: where there is no room for
+ *                             another, it begins once one comes free.)
  *   -EDEADLK    join          a task that joins itself, or whose join closes a cycle that cannot end
  *   -ETIMEDOUT, -EAGAIN       join_until: not ended until the deadline (CHENG_NOW: not ended)
  *   -ECANCELED  join, sleep   the calling task was cancelled

@@ -127,13 +127,9 @@ bool chengi_graph_closes_cycle(struct cheng_task *self, uint32_t wake)
     return cycle;
 }
 
-void chengi_graph_report_self(struct cheng_task *self, const struct why *why)
+void chengi_graph_report_self(struct cheng_task *self, const struct why *why, const char *held_since)
 {
-    struct edge edge = { .waiter = self, .owner = self, .kind = why->kind, .object = why->object, .site = why->site };
-    if (why->kind == CHENGI_WAIT_LOCK) {
-        const cheng_lock *lock = why->object;
-        edge.held_since = (const char *)(uintptr_t)load_relaxed(&lock->holder);
-    }
+    struct edge edge = { self, self, 0, why->kind, why->object, why->site, held_since };
     report(self, &edge, 1);
 }
 

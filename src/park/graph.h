@@ -30,8 +30,9 @@ static inline bool chengi_graph_may_close(const struct cheng_task *self)
             (__atomic_load_n(&joined->wake, __ATOMIC_ACQUIRE) & CHENGI_OUTCOME) == CHENGI_WAITING);
 }
 
-/* For a lock that its caller holds already: nothing to wait for, the report is made. */
-void chengi_graph_report_self(struct cheng_task *self, const struct why *why);
+/* For who would wait for itself: nothing to wait for, the report is made. `held_since`: where it took the lock, or
+ * NULL. */
+void chengi_graph_report_self(struct cheng_task *self, const struct why *why, const char *held_since);
 
 void chengi_graph_after_fork(void);
 

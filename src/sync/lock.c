@@ -136,7 +136,7 @@ static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
     if (rc == -EDEADLK && chengi_is_now(deadline))
         return -EAGAIN;
     if (rc == -EDEADLK)
-        chengi_graph_report_self(self, &why);
+        chengi_graph_report_self(self, &why, (const char *)(uintptr_t)load_relaxed(&lock->holder));
     else
         set_holder(lock, site);
     return rc;

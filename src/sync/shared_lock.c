@@ -4,6 +4,7 @@
 
 #include "arena/arena.h"
 #include "host/host.h"
+#include "park/graph.h"
 #include "park/park.h"
 #include "run/runner.h"
 
@@ -192,6 +193,15 @@ static int acquire_slowly(struct attempt *attempt, const char *site)
     }
 }
 
+static void report_deadlock(const struct attempt *attempt, const char *site)
+{
+    const struct why why = { CHENGI_WAIT_SHARED_LOCK, attempt->lock, site };
+    uint32_t since = (uint32_t)load_relaxed(&attempt->lock->holder) & ((1u << SITE_BITS) - 1);
+    char text[64];
+    bool known = chengi_arena_site_text(&attempt->view, since, text, sizeof text);
+    chengi_graph_report_self(chengi_runner_self(), &why, known ? text : NULL);
+}
+
 int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
 {
     struct attempt attempt = { .lock = lock, .deadline = deadline };
@@ -202,7 +212,10 @@ int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const 
                                  chengi_arena_site(&attempt.view, site));
     if (likely(take(&attempt, CHENGI_SHARED_FREE, 0)))
         return 0;
-    return acquire_slowly(&attempt, site);
+    rc = acquire_slowly(&attempt, site);
+    if (rc == -EDEADLK)
+        report_deadlock(&attempt, site);
+    return rc;
 }
 
 static bool owned(const cheng_lock *lock, const struct arena_view *view)

@@ -211,7 +211,7 @@ static int wait_for_end(struct cheng_task *task, cheng_deadline deadline)
         if (chengi_is_now(deadline))
             return -EAGAIN;
         if (task == chengi_runner_self()) {
-            chengi_graph_report_self(task, &why);
+            chengi_graph_report_self(task, &why, NULL);
             return -EDEADLK;
         }
         if ((life & CHENGI_JOINERS) || cas_relaxed(&task->life, &life, life | CHENGI_JOINERS))

@@ -128,6 +128,9 @@ TEST(lock_in_one_process)
             assert_int_equal(cheng_lock_acquire_until(lock, CHENG_NOW), -EAGAIN);
             assert_int_equal(cheng_lock_acquire_until(lock, CHENG_FOREVER), -EDEADLK);
             assert_int_equal(cheng_lock_acquire_until(lock, cheng_after(CHENG_MILLISECOND)), -EDEADLK);
+            assert_non_null(strstr(cheng_deadlock_report(), "waits for itself"));
+            assert_non_null(strstr(cheng_deadlock_report(), "holds since"));
+            assert_non_null(strstr(cheng_deadlock_report(), "test_shared.c:"));
         }
         assert_false(cheng_lock_locked(lock));
         assert_true(lock->holder == 0); /* or a task that ends next would look as if it had died holding it */
