@@ -229,7 +229,7 @@ struct cheng_task *chengi_runner_adopt(void)
 /* With the table latched. The first byte comes last: who sees it without the latch has the rest. */
 static void give_default_name(struct cheng_task *runner)
 {
-    char name[sizeof runner->name];
+    char name[sizeof runner->name] = { 0 };
     if (runner->adopted && chengi_host_is_main_thread(runner->thread_id))
         snprintf(name, sizeof name, "MainThread");
     else
@@ -238,7 +238,7 @@ static void give_default_name(struct cheng_task *runner)
                  : runner->kind == CHENG_THREAD ? "Thread"
                                                 : "Coroutine",
                  runner->number);
-    strcpy(runner->name + 1, name + 1);
+    memcpy(runner->name + 1, name + 1, sizeof name - 1);
     store_release(&runner->name[0], name[0]); /* partner: chengi_runner_name */
 }
 

@@ -550,7 +550,7 @@ static void crowd(struct crowded *c)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     for (c->count = 0; c->count < 4; c->count++) {
         int fd = c->fds[c->count] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        connect(fd, (struct sockaddr *)&address, sizeof address);
+        (void)connect(fd, (struct sockaddr *)&address, sizeof address);
     }
 }
 
