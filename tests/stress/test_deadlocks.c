@@ -38,7 +38,10 @@ static int take_in_any_order(void *context)
             if (have || take(me, next) != 0)
                 break;
             taken[count++] = next;
-            if (random_below(&me->random, 8) == 0)
+            if (random_below(&me->random, 32) == 0)
+                (void)cheng_sleep(50 *
+                                  CHENG_MICROSECOND); /* so that the others come, also on one processor */
+            else if (random_below(&me->random, 2) == 0)
                 cheng_yield();
         }
         while (count > 0) {

@@ -21,7 +21,9 @@ static void wake_in_random_order(unsigned count, unsigned waiters_each)
     struct place_of_wait *places = calloc(count, sizeof *places);
     cheng_task **tasks = calloc(count * waiters_each, sizeof *tasks);
     unsigned *order = calloc(count, sizeof *order);
-    assert_true(places != NULL && tasks != NULL && order != NULL);
+    assert_non_null(places);
+    assert_non_null(tasks);
+    assert_non_null(order);
     for (unsigned i = 0; i < count; i++) {
         struct place_of_wait *there = &places[i];
         unsigned swap = random_below(&random, i + 1);

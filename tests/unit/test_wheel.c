@@ -99,7 +99,7 @@ TEST(model)
 {
     uint64_t random = test_seed();
     bool set[MOST] = { false };
-    int64_t now = 5000000000, due[MOST];
+    int64_t now = 5000000000, due[MOST] = { 0 };
     memset(timers, 0, sizeof timers);
     chengi_wheel_init(&wheel, now);
     for (unsigned step = 0; step < scaled(200000); step++) {
