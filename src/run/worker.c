@@ -9,8 +9,8 @@
 #include "run/overflow.h"
 #include "run/upcalls.h"
 
-/* Every POLL_PERIOD picks a busy worker looks at its inbox, its timers and its descriptors. */
-enum { POLL_PERIOD = 128, SPIN_MOST = 2000, HOT_STACKS = 64 };
+enum { PICKS_FIRST = 8, PICKS_MOST = 128, SPIN_MOST = 2000, HOT_STACKS = 64 };
+static const int64_t look_period_ns = 200000;
 static const int64_t patience_least_ns = 1000000, patience_most_ns = 64000000;
 
 __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
@@ -292,18 +292,31 @@ static bool spin_for_work(struct worker *worker)
     return false;
 }
 
+/* A worker that is never idle looks at its inbox, its timers and its descriptors all the same: at every PICKS_MOST-th
+ * pick, or sooner if its tasks run long. */
+static CHENGI_NOINLINE struct cheng_task *look_around(struct worker *worker)
+{
+    int64_t now = chengi_host_now(), took = worker->looked_ns == 0 ? look_period_ns : now - worker->looked_ns;
+    uint32_t picks = worker->look_every;
+    if (took < look_period_ns / 2 && picks < PICKS_MOST)
+        worker->look_every = picks * 2;
+    else if (took > look_period_ns)
+        worker->look_every = (uint32_t)((int64_t)picks * look_period_ns / took) + 1;
+    worker->looked_ns = now;
+    worker->look_at = worker->tick + worker->look_every;
+    drain_inbox(worker);
+    expire_timers(worker);
+    if (worker->polls)
+        poll_events(worker, -1);
+    return worker->alone ? NULL : fresh_pop(&worker->runtime->injected);
+}
+
 /* The next task: a started coroutine, one to begin, or the root when the runtime ends. */
 static struct cheng_task *pick(struct worker *worker)
 {
     struct cheng_task *task;
-    if (unlikely(++worker->tick % POLL_PERIOD == 0)) {
-        drain_inbox(worker);
-        expire_timers(worker);
-        if (worker->polls)
-            poll_events(worker, -1);
-        if (!worker->alone && (task = fresh_pop(&worker->runtime->injected)) != NULL)
-            return task;
-    }
+    if (unlikely(++worker->tick == worker->look_at) && (task = look_around(worker)) != NULL)
+        return task;
     for (;;) {
         if (worker->alone) {
             if (likely((task = run_queue_pop(worker)) != NULL))
@@ -319,7 +332,6 @@ static struct cheng_task *pick(struct worker *worker)
             if ((task = take_fresh(worker)) != NULL)
                 return task;
         }
-        /* `tick` counts picks, not rounds: its multiples of POLL_PERIOD must not fall in here, unseen */
         if (drain_inbox(worker) || expire_timers(worker))
             continue;
         if (!worker->alone) {
@@ -329,6 +341,8 @@ static struct cheng_task *pick(struct worker *worker)
                 continue;
         }
         sleep_in_poller(worker);
+        worker->look_at = worker->tick + worker->look_every;
+        worker->looked_ns = 0;
     }
 }
 
@@ -496,6 +510,7 @@ static int worker_open(struct worker *worker, struct runtime *runtime, unsigned 
     memset(worker, 0, sizeof *worker);
     worker->runtime = runtime;
     worker->alone = alone;
+    worker->look_at = worker->look_every = PICKS_FIRST;
     worker->index = index;
     worker->spin = chengi_host_spin_limit();
     worker->patience_ns = patience_least_ns;

@@ -56,6 +56,9 @@ struct worker {
     /* the worker's own */
     struct cheng_task *head, *tail; /* run queue */
     uint32_t tick;                  /* picks so far */
+    uint32_t look_at;               /* the pick at which a busy worker looks around */
+    uint32_t look_every;            /* picks from look to look: so many that about look_period_ns lie between */
+    int64_t looked_ns;              /* when it did; 0: it has slept since */
     struct stack *hot;
     unsigned hot_count;
     struct stack *stack;     /* the one it runs on; NULL: the thread's */
