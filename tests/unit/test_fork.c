@@ -273,7 +273,7 @@ TEST(while_eight_hammer_everything) // notsan: it allows no threads in a threade
         seeds[i] = next_random(&seed);
         actor_start(&actors[i], i < 4 ? IN_THREAD : (enum place)(i % PLACES), hammer, &seeds[i]);
     }
-    for (unsigned i = 0; i < scaled(test_long() ? 1000 : 60); i++)
+    for (unsigned i = 0; i < scaled(test_long() ? 300 : 60); i++)
         in_child(use_what_was_hammered);
     __atomic_store_n(&enough, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < HAMMERS; i++)
