@@ -129,10 +129,10 @@ void chengi_worker_ready(struct cheng_task *task)
     fence_seq_cst(); /* partner: the fence in sleep_in_poller */
     wake_if_sleeping(worker);
     if (ends)
-        __atomic_sub_fetch(&worker->visitors, 1, __ATOMIC_RELEASE); /* partner: chengi_worker_run; our last touch */
+        __atomic_sub_fetch(&worker->visitors, 1, __ATOMIC_RELEASE); /* partner: chengi_worker_leave; our last touch */
 }
 
-static void submit(struct worker *worker, struct cheng_task *task)
+void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
 {
     struct runtime *runtime = worker->runtime;
     if (worker->alone) { /* nobody could steal it */
@@ -156,7 +156,7 @@ static void submit(struct worker *worker, struct cheng_task *task)
         wake_one(runtime);
 }
 
-static void inject(struct runtime *runtime, struct cheng_task *task)
+void chengi_worker_inject(struct runtime *runtime, struct cheng_task *task)
 {
     fresh_push(&runtime->injected, task);
     fence_seq_cst(); /* partner: the fence in sleep_in_poller */
@@ -500,12 +500,17 @@ static void stack_main(void *argument, void *value)
     }
 }
 
-/* ---- runtimes ---- */
+void chengi_worker_work(struct worker *worker)
+{
+    switch_away(worker, worker->root);
+}
+
+/* ---- beginning ---- */
 
 /* C++'s state of exceptions being handled, per thread; NULL in a program without C++. */
 extern void *__cxa_get_globals(void) __attribute__((weak));
 
-static int worker_open(struct worker *worker, struct runtime *runtime, unsigned index, bool alone)
+int chengi_worker_open(struct worker *worker, struct runtime *runtime, unsigned index, bool alone)
 {
     memset(worker, 0, sizeof *worker);
     worker->runtime = runtime;
@@ -518,7 +523,7 @@ static int worker_open(struct worker *worker, struct runtime *runtime, unsigned 
     return chengi_host_poller_open(&worker->poller);
 }
 
-static void worker_enter(struct worker *worker)
+void chengi_worker_enter(struct worker *worker)
 {
     store_relaxed(&worker->root, chengi_runner_self());
     worker->root->stack_size = 0; /* so that stack_main, which looks at the size alone, never begins it as a task */
@@ -529,126 +534,17 @@ static void worker_enter(struct worker *worker)
     chengi_worker = worker;
 }
 
-static struct runtime *runtime_new(unsigned count)
+void chengi_worker_leave(struct worker *worker)
 {
-    struct runtime *runtime = aligned_alloc(CHENGI_CACHE_LINE, sizeof *runtime);
-    struct worker *workers = aligned_alloc(CHENGI_CACHE_LINE, count * sizeof *workers);
-    if (runtime == NULL || workers == NULL) {
-        free(runtime);
-        free(workers);
-        return NULL;
+    while (load_acquire(&worker->visitors) != 0) /* bounded: they have a system call before them at the most */
+        chengi_host_yield();
+    chengi_worker = NULL;
+    while (worker->hot != NULL) {
+        struct stack *stack = worker->hot;
+        worker->hot = stack->next;
+        chengi_stack_free(stack);
     }
-    memset(runtime, 0, sizeof *runtime);
-    runtime->workers = workers;
-    runtime->count = count;
-    return runtime;
-}
-
-static void runtime_free(struct runtime *runtime)
-{
-    free(runtime->workers);
-    free(runtime);
-}
-
-int chengi_worker_run(struct cheng_task *task)
-{
-    if (chengi_worker != NULL)
-        return -EDEADLK;
-    struct runtime *runtime = runtime_new(1);
-    if (runtime == NULL)
-        return -ENOMEM;
-    struct worker *worker = runtime->workers;
-    int rc = worker_open(worker, runtime, 0, true);
-    if (rc == 0) {
-        worker_enter(worker);
-        submit(worker, task);
-        switch_away(worker, worker->root); /* returns when no task is left */
-        while (load_acquire(&worker->visitors) != 0) /* bounded: they have a system call before them at the most */
-            chengi_host_yield();
-        chengi_worker = NULL;
-        while (worker->hot != NULL) {
-            struct stack *stack = worker->hot;
-            worker->hot = stack->next;
-            chengi_stack_free(stack);
-        }
-        chengi_host_poller_close(&worker->poller);
-        chengi_descriptors_free(worker->descriptors);
-        chengi_overflow_leave(worker->fault_stack);
-    }
-    runtime_free(runtime);
-    return rc;
-}
-
-static struct {
-    struct latch latch;
-    struct runtime *runtime; /* set once, with release */
-} standard;
-
-static void *worker_main(void *argument)
-{
-    struct worker *worker = argument;
-    chengi_host_set_thread_name("cheng-worker");
-    worker_enter(worker);
-    switch_away(worker, worker->root); /* for ever: the default runtime never ends */
-    return NULL;
-}
-
-static int standard_runtime(struct runtime **out)
-{
-    struct runtime *runtime = load_acquire(&standard.runtime);
-    int rc = 0;
-    if (runtime == NULL) {
-        chengi_latch_acquire(&standard.latch);
-        runtime = standard.runtime;
-        if (runtime == NULL) {
-            unsigned opened = 0, started = 0, count = chengi_host_cpus();
-            runtime = runtime_new(count);
-            rc = runtime == NULL ? -ENOMEM : 0;
-            while (rc == 0 && opened < count)
-                rc = worker_open(&runtime->workers[opened], runtime, opened, false), opened += rc == 0;
-            while (rc == 0 && started < count)
-                rc = chengi_host_start(worker_main, &runtime->workers[started], 0), started += rc == 0;
-            if (rc < 0 && started > 0) { /* some threads are better than none */
-                rc = 0;
-            } else if (rc < 0 && runtime != NULL) {
-                while (opened > 0)
-                    chengi_host_poller_close(&runtime->workers[--opened].poller);
-                runtime_free(runtime);
-                runtime = NULL;
-            }
-            store_release(&standard.runtime, runtime);
-        }
-        chengi_latch_release(&standard.latch);
-    }
-    *out = runtime;
-    return rc;
-}
-
-int chengi_worker_start(struct cheng_task *task)
-{
-    struct runtime *runtime;
-    if (chengi_worker != NULL) {
-        submit(chengi_worker, task);
-        return 0;
-    }
-    int rc = standard_runtime(&runtime);
-    if (rc == 0)
-        inject(runtime, task);
-    return rc;
-}
-
-void chengi_worker_after_fork(void)
-{
-    struct runtime *runtime = standard.runtime;
-    for (unsigned i = 0; runtime != NULL && i < runtime->count; i++)
-        chengi_host_poller_close(&runtime->workers[i].poller); /* or both processes would share its events */
-    standard.runtime = NULL; /* its memory stays: a coroutine may be running on it */
-    standard.latch = (struct latch){0};
-    if (chengi_worker != NULL) {
-        struct cheng_task *self = chengi_runner_self();
-        if (runtime == NULL || chengi_worker->runtime != runtime)
-            chengi_host_poller_close(&chengi_worker->poller);
-        self->worker = NULL;
-        chengi_worker = NULL;
-    }
+    chengi_host_poller_close(&worker->poller);
+    chengi_descriptors_free(worker->descriptors);
+    chengi_overflow_leave(worker->fault_stack);
 }

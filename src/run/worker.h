@@ -1,8 +1,5 @@
 /* Workers: kernel threads that run coroutines.
  *
- * A runtime is a set of workers. The default one has a worker for each usable CPU and is made when the first
- * coroutine is started outside of any; cheng_run makes one of a single worker, the calling thread.
- *
  * Fresh tasks may be stolen; started coroutines stay. Compilers keep the addresses of errno and of
  * thread-locals across calls, also inside libraries, so a stack that moved to another kernel thread would be
  * silently corrupted. A task that has not begun has no stack yet: it gets one from the worker that begins it, so
@@ -106,9 +103,6 @@ struct watch {
 
 extern __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
 
-/* Queues a task that has not begun: to the caller's runtime, or the default one. -EAGAIN: it has no thread. */
-int chengi_worker_start(struct cheng_task *task);
-
 /* Makes a started coroutine runnable; once for each time it blocked. Any thread. */
 void chengi_worker_ready(struct cheng_task *task);
 
@@ -118,9 +112,6 @@ void chengi_worker_block(void);
 /* Lets the others run first. By a coroutine. */
 void chengi_worker_yield(void);
 
-/* Makes the calling thread a runtime of one worker, until the task and all that it starts have ended. */
-int chengi_worker_run(struct cheng_task *task);
-
 /* The poller of the calling coroutine's worker. */
 static inline struct host_poller *chengi_worker_poller(void)
 {
@@ -128,7 +119,15 @@ static inline struct host_poller *chengi_worker_poller(void)
     return &chengi_worker->poller;
 }
 
-/* In a fork's child: the runtime is gone; a calling coroutine goes on as a thread. */
-void chengi_worker_after_fork(void);
+/* What runtimes are made of. A worker is opened by whoever makes it, entered by its thread, and works until its runtime
+ * has no task left, which the default one's is not taken to have. */
+int chengi_worker_open(struct worker *worker, struct runtime *runtime, unsigned index, bool alone);
+void chengi_worker_enter(struct worker *worker);
+void chengi_worker_work(struct worker *worker);
+void chengi_worker_leave(struct worker *worker); /* once it has no task left: what it had goes */
+
+/* Queues a task that has not begun: by the worker itself; from outside its runtime. */
+void chengi_worker_submit(struct worker *worker, struct cheng_task *task);
+void chengi_worker_inject(struct runtime *runtime, struct cheng_task *task);
 
 #endif

@@ -14,6 +14,7 @@
 #include "park/lot.h"
 #include "park/park.h"
 #include "run/runner.h"
+#include "run/runtime.h"
 #include "run/upcalls.h"
 #include "run/worker.h"
 #include "task/offload.h"
@@ -84,7 +85,7 @@ void chengi_task_in_child(void)
 {
     chengi_stack_after_fork();
     chengi_park_after_fork();
-    chengi_worker_after_fork();
+    chengi_runtime_after_fork();
     chengi_offload_after_fork();
 }
 
@@ -169,7 +170,7 @@ int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, cons
     if (rc < 0)
         return rc;
     store_relaxed(&task->life, out == NULL ? CHENGI_DROPPED : 0);
-    rc = kind == CHENG_COROUTINE ? chengi_worker_start(task)
+    rc = kind == CHENG_COROUTINE ? chengi_runtime_start(task)
                                  : chengi_host_start(thread_main, task, task->stack_size);
     if (rc < 0) {
         release_bytes(task);
@@ -186,7 +187,7 @@ int cheng_run(int *status, cheng_fn *function, const void *arg, size_t arg_size)
     int rc = make(&task, CHENG_COROUTINE, function, arg, arg_size, &no_options);
     if (rc < 0)
         return rc;
-    rc = chengi_worker_run(task);
+    rc = chengi_runtime_run(task);
     if (rc < 0) {
         release_bytes(task);
         chengi_runner_recycle(task);
