@@ -35,6 +35,9 @@
  * Cancelling is a request that sticks until the task ends: each wait of it, the present one and those
  * to come, returns -ECANCELED, but for acquiring a lock; cheng_shield holds it off for a clean-up.
  *
+ * In a child made by fork, only the calling task goes on; the parent's other tasks have ended there, with the status
+ * -EOWNERDEAD. A coroutine goes on as a thread, and its return ends the child.
+ *
  *   error       from          meaning
  *   -EINVAL     start         no function; unknown kind; size without argument; argument or result above 64 KiB;
  *                             stack below 16 KiB or above 1 GiB

@@ -239,6 +239,7 @@ int cheng_socket_read_until(cheng_socket *s, void *buffer, size_t size, size_t *
     else if (rc == 0)
         rc = n;
     leave(s, READER);
+    chengi_worker_done();
     return rc;
 }
 
@@ -273,6 +274,7 @@ int cheng_socket_write_until(cheng_socket *s, const void *data, size_t size, che
             rc = -EBADF;
     }
     leave(s, WRITER);
+    chengi_worker_done();
     return rc;
 }
 
@@ -304,6 +306,7 @@ int cheng_accept_until(cheng_socket **out, cheng_socket *listener, cheng_deadlin
             chengi_sys_close(fd);
     }
     leave(listener, READER);
+    chengi_worker_done();
     return rc;
 }
 

@@ -95,8 +95,12 @@ static void in_child(void)
     for (uint32_t c = 0; c < table.chunk_count; c++)
         for (uint32_t i = 0; chunks[c] != NULL && i < SLOTS_PER_CHUNK; i++) { /* NULL: another was mapping it */
             struct cheng_task *runner = &chunks[c][i];
-            if (runner->self.word != mine && runner->kind != 0)
+            if (runner->self.word != mine && runner->kind != 0) {
                 chengi_runner_retire(runner);
+                if (!(runner->life & CHENGI_ENDED))
+                    runner->status = -EOWNERDEAD; /* for who joins it here */
+                runner->life |= CHENGI_ENDED | CHENGI_JOINED;
+            }
             if (runner->wake_fd > 0) { /* the parent's wake-ups are not ours to take */
                 chengi_host_wake_fd_close(runner->wake_fd - 1);
                 runner->wake_fd = 0; /* only where it was set: else the child would copy every page of the table */

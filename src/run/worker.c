@@ -436,6 +436,7 @@ static void switch_away(struct worker *worker, struct cheng_task *self)
     struct stack *stack = worker->stack;
     int saved_errno = *worker->error;
     struct cheng_task *next = pick(worker);
+    worker->streak = 0;
     while (unlikely(!board(worker, next))) {
         wait_for_stack(worker, next);
         next = pick(worker);

@@ -53,6 +53,7 @@ struct worker {
     /* the worker's own */
     struct cheng_task *head, *tail; /* run queue */
     uint32_t tick;                  /* picks so far */
+    uint32_t streak;                /* what its coroutine has done since without waiting: chengi_worker_done */
     uint32_t look_at;               /* the pick at which a busy worker looks around */
     uint32_t look_every;            /* picks from look to look: so many that about look_period_ns lie between */
     int64_t looked_ns;              /* when it did; 0: it has slept since */
@@ -117,6 +118,15 @@ static inline struct host_poller *chengi_worker_poller(void)
 {
     chengi_worker->polls = true;
     return &chengi_worker->poller;
+}
+
+/* A coroutine has done a piece of input or output without waiting. One whose socket is always ready would never let
+ * the others go on: after 64 it yields. Not in a thread. */
+static inline void chengi_worker_done(void)
+{
+    struct worker *worker = chengi_worker;
+    if (worker != NULL && ++worker->streak >= 64)
+        chengi_worker_yield();
 }
 
 /* What runtimes are made of. A worker is opened by whoever makes it, entered by its thread, and works until its runtime

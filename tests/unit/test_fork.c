@@ -220,6 +220,34 @@ TEST(with_many_words_waited_for) // notsan: it allows no threads in a threaded p
 /* ---- under load ---- */
 
 enum { HAMMERS = 8 };
+static cheng_task *of_the_parent[2];
+
+static void join_the_parents_tasks(void)
+{
+    for (int i = 0; i < 2; i++) {
+        int status = 0;
+        assert_false(cheng_task_is_alive(of_the_parent[i]));
+        assert_int_equal(cheng_join(of_the_parent[i], &status), 0);
+        assert_int_equal(status, -EOWNERDEAD);
+        cheng_task_free(of_the_parent[i]);
+    }
+}
+
+TEST(tasks_of_the_parent_have_ended)
+{
+    static const enum cheng_kind kinds[] = { CHENG_THREAD, CHENG_COROUTINE };
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(cheng_start(&of_the_parent[i], kinds[i], wait_for_stop, NULL, 0, NULL), 0);
+    in_child(join_the_parents_tasks);
+    for (int i = 0; i < 2; i++) {
+        int status = -1;
+        cheng_cancel(of_the_parent[i]);
+        assert_int_equal(cheng_join(of_the_parent[i], &status), 0);
+        assert_int_equal(status, 0);
+        cheng_task_free(of_the_parent[i]);
+    }
+}
+
 static cheng_lock hammered[4];
 static cheng_semaphore units = CHENG_SEMAPHORE(3);
 static cheng_queue *queue;

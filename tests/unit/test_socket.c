@@ -712,6 +712,42 @@ static int write_to_nobody(void *context)
     return 0;
 }
 
+/* A coroutine whose socket is always ready lets the others of its worker go on. */
+static bool sibling_ran;
+
+static int sibling(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    sibling_ran = true;
+    return 0;
+}
+
+static int read_on_and_on(const void *argument, void *result)
+{
+    enum { BYTES = 4096 };
+    struct pair pair = unix_pair();
+    char data[BYTES] = { 0 }, byte;
+    size_t got;
+    (void)argument, (void)result;
+    assert_int_equal(cheng_socket_write(pair.a, data, sizeof data), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, sibling, NULL, 0, NULL), 0);
+    unsigned reads = 0;
+    while (!sibling_ran && reads < BYTES) {
+        assert_int_equal(cheng_socket_read(pair.b, &byte, 1, &got), 0);
+        reads++;
+    }
+    cheng_socket_free(pair.a);
+    cheng_socket_free(pair.b);
+    return reads < 100 ? 0 : -EIO;
+}
+
+TEST(always_ready)
+{
+    int status = -1;
+    assert_int_equal(cheng_run(&status, read_on_and_on, NULL, 0), 0);
+    assert_int_equal(status, 0);
+}
+
 TEST(no_sigpipe)
 {
     everywhere(write_to_nobody, NULL);
