@@ -30,6 +30,11 @@ static int error_of_lookup(int rc)
     }
 }
 
+static const struct sockaddr *sockaddr_of(const struct net_address *address)
+{
+    return (const struct sockaddr *)(const void *)address->bytes;
+}
+
 int chengi_sys_lookup(const void *query, void *addresses)
 {
     const struct net_query *q = query;
@@ -53,12 +58,12 @@ int chengi_sys_lookup(const void *query, void *addresses)
         out->count++;
     }
     freeaddrinfo(list);
+    if (q->any_host && out->count == 2 && sockaddr_of(&out->list[1])->sa_family == AF_INET6) {
+        struct net_address v4 = out->list[0]; /* IPv6's takes both, where there is IPv6 */
+        out->list[0] = out->list[1];
+        out->list[1] = v4;
+    }
     return out->count == 0 ? -ENOENT : 0;
-}
-
-static const struct sockaddr *sockaddr_of(const struct net_address *address)
-{
-    return (const struct sockaddr *)(const void *)address->bytes;
 }
 
 void chengi_sys_address_text(const struct net_address *address, char text[46], bool *v6)
@@ -88,8 +93,10 @@ int chengi_sys_connect(int fd, const struct net_address *address)
 
 int chengi_sys_listen(int fd, const struct net_address *address, int backlog, bool reuse_port)
 {
-    int on = 1;
+    int on = 1, off = 0;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (sockaddr_of(address)->sa_family == AF_INET6) /* all addresses: those of IPv4 too */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
         return -errno;
     if (bind(fd, sockaddr_of(address), address->size) < 0)

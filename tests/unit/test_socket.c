@@ -712,6 +712,24 @@ static int write_to_nobody(void *context)
     return 0;
 }
 
+TEST(listening_on_all_addresses)
+{
+    cheng_socket *listener, *client;
+    char service[8];
+    assert_int_equal(cheng_listen(&listener, NULL, "0", NULL), 0);
+    snprintf(service, sizeof service, "%d", cheng_socket_port(listener));
+    assert_int_equal(cheng_connect(&client, "127.0.0.1", service), 0);
+    cheng_socket_free(client);
+    int v6 = socket(AF_INET6, SOCK_STREAM, 0); /* some machines have no IPv6, or no loopback of it */
+    struct sockaddr_in6 loopback = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    if (v6 >= 0 && bind(v6, (struct sockaddr *)&loopback, sizeof loopback) == 0) {
+        assert_int_equal(cheng_connect(&client, "::1", service), 0);
+        cheng_socket_free(client);
+    }
+    close(v6);
+    cheng_socket_free(listener);
+}
+
 /* A coroutine whose socket is always ready lets the others of its worker go on. */
 static bool sibling_ran;
 
