@@ -7,13 +7,18 @@
 
 enum { MOST = 10 };
 
-/* The source lines of what follows, as the reports print them. */
-#define HERE_TEXT(line) "test_deadlock.c:" CHENG_STRINGIFY(line)
-
 static void assert_mentions(const char *report, const char *text)
 {
     if (strstr(report, text) == NULL)
         fail_msg("the report does not mention \"%s\":\n%s", text, report);
+}
+
+/* A line of this file, as the reports print it. */
+static void assert_mentions_line(const char *report, int line)
+{
+    char text[32];
+    snprintf(text, sizeof text, "test_deadlock.c:%d", line);
+    assert_mentions(report, text);
 }
 
 static unsigned lines_of(const char *text)
@@ -34,15 +39,15 @@ TEST(no_report_without_a_deadlock)
 static int take_twice(void *unused)
 {
     (void)unused;
-    cheng_lock_acquire(&lock); /* line A */
-    const char *taken = HERE_TEXT(37);
-    int rc = cheng_lock_acquire_until(&lock, CHENG_FOREVER); /* line B */
-    const char *wanted = HERE_TEXT(39);
+    enum { TAKEN = __LINE__ + 1 };
+    cheng_lock_acquire(&lock);
+    enum { WANTED = __LINE__ + 1 };
+    int rc = cheng_lock_acquire_until(&lock, CHENG_FOREVER);
     assert_int_equal(rc, -EDEADLK);
     assert_mentions(cheng_deadlock_report(), cheng_name());
     assert_mentions(cheng_deadlock_report(), "waits for itself");
-    assert_mentions(cheng_deadlock_report(), taken);
-    assert_mentions(cheng_deadlock_report(), wanted);
+    assert_mentions_line(cheng_deadlock_report(), TAKEN);
+    assert_mentions_line(cheng_deadlock_report(), WANTED);
     assert_int_equal(cheng_lock_acquire_until(&lock, cheng_after(CHENG_SECOND)), -EDEADLK);
     assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_NOW), -EAGAIN);
     assert_true(cheng_lock_locked(&lock)); /* it holds it still, once */
@@ -79,23 +84,23 @@ struct ring {
     unsigned told; /* atomic: how many got -EDEADLK */
 };
 
-enum { LINE_HELD = __LINE__ + 5, LINE_WANTED = __LINE__ + 9 };
+enum { LINE_HELD = __LINE__ + 6, LINE_WANTED = __LINE__ + 10 };
 static int take_mine_then_the_next(void *context)
 {
     struct member *me = context;
     struct ring *ring = me->ring;
+    cheng_lock *next = &ring->locks[(me->number + 1) % ring->count];
     cheng_lock_acquire(&ring->locks[me->number]); /* LINE_HELD */
     snprintf(me->name, sizeof me->name, "%s", cheng_name());
     cheng_semaphore_release(&ring->holding, 1);
     cheng_event_wait(&me->go);
-    int rc = cheng_lock_acquire_until(&ring->locks[(me->number + 1) % ring->count],
-                                      me->deadline); /* LINE_WANTED */
+    int rc = cheng_lock_acquire_until(next, me->deadline); /* LINE_WANTED */
     if (rc == -EDEADLK) {
         me->report = strdup(cheng_deadlock_report());
         __atomic_fetch_add(&ring->told, 1, __ATOMIC_RELAXED);
     }
     if (rc == 0)
-        assert_int_equal(cheng_lock_release(&ring->locks[(me->number + 1) % ring->count]), 0);
+        assert_int_equal(cheng_lock_release(next), 0);
     assert_int_equal(cheng_lock_release(&ring->locks[me->number]), 0);
     return rc;
 }
@@ -128,10 +133,8 @@ static void check_ring_report(const struct ring *ring, const char *report)
         snprintf(text, sizeof text, "which %s holds since", ring->members[i].name);
         assert_mentions(report, text);
     }
-    snprintf(text, sizeof text, "test_deadlock.c:%d", LINE_HELD);
-    assert_mentions(report, text);
-    snprintf(text, sizeof text, "test_deadlock.c:%d", LINE_WANTED);
-    assert_mentions(report, text);
+    assert_mentions_line(report, LINE_HELD);
+    assert_mentions_line(report, LINE_WANTED);
 }
 
 /* One after the other goes to wait; who closes the ring is told, and lets the others go on. That is the last one, or
@@ -366,9 +369,9 @@ TEST(a_lock_and_a_join)
 
 static _Noreturn void acquire_twice(void)
 {
-    cheng_lock_acquire(&lock); /* line C */
-    cheng_lock_acquire(&lock); /* line D */
-    _exit(1);                  /* not reached */
+    cheng_lock_acquire(&lock);
+    cheng_lock_acquire(&lock);
+    _exit(1); /* not reached */
 }
 
 TEST(plain_acquire_reports_and_aborts)
