@@ -43,8 +43,10 @@
  *                             stack below 16 KiB or above 1 GiB
  *   -ENOTSUP    start         CHENG_PROCESS
  *   -EAGAIN     start         the system has no more threads; the runtime cannot start
- *   -ENOMEM     start         no memory. (A coroutine gets its stack when it begins: where there is no room for
- *                             another, it begins once one comes free.)
+ *   -ENOMEM     start         no memory. A coroutine gets its stack when it begins: where there is no room for
+ *                             another it waits until one comes free, and ends with this status if none does for a
+ *                             second
+ *   -EMFILE     start, run    no descriptors for the runtime's poller
  *   -EDEADLK    join          a task that joins itself, or whose join closes a cycle that cannot end
  *   -ETIMEDOUT, -EAGAIN       join_until: not ended until the deadline (CHENG_NOW: not ended)
  *   -ECANCELED  join, sleep   the calling task was cancelled
@@ -136,7 +138,8 @@ CHENG_API int cheng_run(int *status, cheng_fn *function, const void *arg, size_t
 /* Runs `function` on a helper thread and blocks the calling coroutine (not its worker) until it has
  * returned: for blocking calls of libraries that know nothing of Cheng. In a thread it is a plain call.
  * Returns what the function returned, or a negative errno if no helper could be had. Not a cancellation
- * point: the function uses the caller's memory. */
+ * point: the function uses the caller's memory. There are 64 helpers at the most; further calls wait for one, so 64
+ * functions must not wait for what a 65th would do. */
 CHENG_API int cheng_offload(cheng_fn *function, const void *arg, void *result);
 
 #ifdef __cplusplus

@@ -210,10 +210,10 @@ struct cheng_task *chengi_runner_of(uint32_t word)
     return load_acquire(&runner->self.word) == (word & (uint32_t)CHENGI_OWNER) ? runner : NULL;
 }
 
-void chengi_runner_enter_thread(struct cheng_task *runner)
+int chengi_runner_enter_thread(struct cheng_task *runner)
 {
     chengi_runner_become(runner);
-    chengi_host_set_thread_value(runner);
+    return chengi_host_set_thread_value(runner);
 }
 
 struct cheng_task *chengi_runner_adopt(void)
@@ -226,7 +226,7 @@ struct cheng_task *chengi_runner_adopt(void)
     runner->result = NULL;
     runner->argument_size = runner->result_size = runner->stack_size = 0;
     store_relaxed(&runner->life, CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
-    chengi_runner_enter_thread(runner);
+    (void)chengi_runner_enter_thread(runner); /* without memory for it: the slot is lost when the thread ends */
     return runner;
 }
 

@@ -120,8 +120,8 @@ static inline bool chengi_runner_alive(uint32_t word)
     return chengi_runner_of(word) != NULL;
 }
 
-/* The calling thread is this runner until it ends; then chengi_task_thread_ended. */
-void chengi_runner_enter_thread(struct cheng_task *runner);
+/* The calling thread is this runner until it ends; then chengi_task_thread_ended. -ENOMEM: it must be called by hand. */
+int chengi_runner_enter_thread(struct cheng_task *runner);
 
 /* The task's name, made on the first call if none was given. Valid while the task lives. */
 const char *chengi_runner_name(struct cheng_task *runner);

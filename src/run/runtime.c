@@ -57,6 +57,7 @@ static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
     chengi_host_set_thread_name("cheng-worker");
+    chengi_host_block_signals();
     chengi_worker_enter(worker);
     chengi_worker_work(worker); /* for ever: the default runtime never ends */
     return NULL;

@@ -7,6 +7,9 @@ struct cheng_task;
 /* Runs a coroutine's function and ends the task, which may be recycled when it returns. */
 void chengi_task_run(struct cheng_task *task);
 
+/* Ends a coroutine that could not begin, with the error as its status. */
+void chengi_task_refuse(struct cheng_task *task, int error);
+
 /* In a thread, at its very end. */
 void chengi_task_thread_ended(struct cheng_task *task);
 

@@ -10,7 +10,7 @@
 #include "run/upcalls.h"
 
 enum { PICKS_FIRST = 8, PICKS_MOST = 128, SPIN_MOST = 2000, HOT_STACKS = 64 };
-static const int64_t look_period_ns = 200000;
+static const int64_t look_period_ns = 200000, no_stack_most_ns = 1000000000;
 static const int64_t patience_least_ns = 1000000, patience_most_ns = 64000000;
 
 __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
@@ -411,6 +411,7 @@ static bool board(struct worker *worker, struct cheng_task *task)
         struct stack *stack = take_stack(worker, task);
         if (unlikely(stack == NULL))
             return false;
+        worker->no_stack_since_ns = 0;
         task->stack = stack;
         store_relaxed(&task->worker, worker);
         task->context = stack->context;
@@ -420,14 +421,23 @@ static bool board(struct worker *worker, struct cheng_task *task)
     return true;
 }
 
-/* A task that finds no stack waits among the fresh ones until somebody ends and leaves one. */
+/* A task that finds no stack waits among the fresh ones until somebody ends and leaves one; if nobody has for a second,
+ * it ends with -ENOMEM. */
 static void wait_for_stack(struct worker *worker, struct cheng_task *task)
 {
+    int64_t now = chengi_host_now();
+    if (worker->no_stack_since_ns == 0)
+        worker->no_stack_since_ns = now;
+    if (now - worker->no_stack_since_ns > no_stack_most_ns) {
+        worker->live--;
+        chengi_task_refuse(task, -ENOMEM);
+        return;
+    }
     if (worker->alone)
         run_queue_push(worker, task);
     else
         fresh_push(&worker->fresh, task);
-    poll_events(worker, chengi_host_now() + 1000000);
+    poll_events(worker, now + 1000000);
 }
 
 static void switch_away(struct worker *worker, struct cheng_task *self)

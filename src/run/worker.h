@@ -60,6 +60,7 @@ struct worker {
     struct stack *hot;
     unsigned hot_count;
     struct stack *stack;     /* the one it runs on; NULL: the thread's */
+    int64_t no_stack_since_ns; /* since when none could be had; 0: the last one could */
     struct stack *retired;   /* to be freed once nobody runs on it */
     struct cheng_task *root; /* the thread itself */
     void *fault_stack;       /* run/overflow.h */

@@ -62,6 +62,7 @@ static void *helper_main(void *unused)
     int rc = 0;
     (void)unused;
     chengi_host_set_thread_name("cheng-helper");
+    chengi_host_block_signals();
     chengi_latch_acquire(&office.latch);
     for (;;) {
         struct job *job = take_job();

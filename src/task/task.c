@@ -65,13 +65,21 @@ void chengi_task_run(struct cheng_task *task)
     end(task);
 }
 
+void chengi_task_refuse(struct cheng_task *task, int error)
+{
+    task->status = error;
+    end(task);
+}
+
 static void *thread_main(void *argument)
 {
     struct cheng_task *task = argument;
-    chengi_runner_enter_thread(task);
+    bool watched = chengi_runner_enter_thread(task) == 0;
     chengi_host_set_thread_name(chengi_runner_name(task));
     task->status = task->function(task->argument, task->result);
-    return NULL; /* chengi_task_thread_ended comes after the destructors of thread_locals: a join waits for them too */
+    if (!watched) /* no memory for a thread-specific value */
+        chengi_task_thread_ended(task);
+    return NULL; /* else chengi_task_thread_ended comes after the destructors of thread_locals: a join waits for them too */
 }
 
 void chengi_task_thread_ended(struct cheng_task *task)

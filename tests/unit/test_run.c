@@ -151,6 +151,34 @@ static void check_met(void)
     arrived[0] = arrived[1] = false;
 }
 
+static int start_one_too_large(const void *argument, void *result)
+{
+    struct rlimit had, little;
+    cheng_task *task;
+    int status = 0;
+    (void)argument, (void)result;
+    assert_int_equal(getrlimit(RLIMIT_AS, &had), 0);
+    little = had;
+    little.rlim_cur = (rlim_t)1 << 30;
+    assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+    int64_t begun = cheng_clock_ns();
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, start_one_too_large, NULL, 0,
+                                 &(cheng_task_options){ .stack_size = (size_t)1 << 30 }),
+                     0);
+    assert_int_equal(cheng_sleep(50 * CHENG_MILLISECOND), 0); /* others go on meanwhile */
+    assert_true(cheng_clock_ns() - begun < CHENG_SECOND);
+    assert_int_equal(cheng_join_until(task, &status, cheng_after(10 * CHENG_SECOND)), 0);
+    assert_int_equal(status, -ENOMEM);
+    cheng_task_free(task);
+    assert_int_equal(setrlimit(RLIMIT_AS, &had), 0);
+    return 0;
+}
+
+TEST(no_room_for_a_stack) // noasan: notsan: novalgrind: noqemu: bounds the address space
+{
+    assert_int_equal(cheng_run(NULL, start_one_too_large, NULL, 0), 0);
+}
+
 static int return_three(const void *argument, void *result)
 {
     (void)argument, (void)result;

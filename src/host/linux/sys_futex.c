@@ -55,6 +55,8 @@ int chengi_host_wait_many(const struct host_word *words, unsigned n, int64_t dea
             .flags = FUTEX_VECTOR_SIZE_U32 | (words[i].shared ? 0 : (uint32_t)FUTEX_VECTOR_PRIVATE),
         };
     long rc = syscall(SYS_futex_waitv, vector, n, 0, to_timespec(deadline_ns, &t), CLOCK_MONOTONIC);
+    if (rc < 0 && errno == EPERM) /* a filter's way to say that it is not there */
+        return -ENOSYS;
     if (rc < 0 && (errno == ETIMEDOUT || errno == ENOSYS))
         return -errno;
     return 0;
