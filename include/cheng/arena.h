@@ -53,7 +53,8 @@ typedef struct cheng_arena_options {
 
 /* Makes an arena of `size` bytes of usable memory at the least (a page at the least; memory is used
  * only as it is touched) and attaches the caller. Does not block. */
-CHENG_API CHENG_NODISCARD int cheng_arena_new(cheng_arena **out, size_t size, const cheng_arena_options *options);
+CHENG_API CHENG_NODISCARD int cheng_arena_new(cheng_arena **out, size_t size,
+                                              const cheng_arena_options *options);
 
 /* Attaches the arena of that name. Attaching again shares the first attachment: each attach and new is
  * undone by a free of its own. */

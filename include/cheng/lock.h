@@ -97,9 +97,8 @@ static inline int chengi_lock_release_inline(cheng_lock *lock)
     struct chengi_self *self = chengi_self;
     if (__builtin_expect(self != NULL && lock->kind == 0, 1)) {
         uint32_t mine = self->word; /* fails when somebody waits, or when it is not ours */
-        if (__builtin_expect(__atomic_compare_exchange_n(&lock->word, &mine, 0, 0, __ATOMIC_RELEASE,
-                                                         __ATOMIC_RELAXED),
-                             1))
+        if (__builtin_expect(
+                __atomic_compare_exchange_n(&lock->word, &mine, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED), 1))
             return 0;
     }
     return cheng_lock_release(lock);
@@ -130,10 +129,12 @@ static inline void chengi_with_end(cheng_lock **lock)
 /* Runs the block that follows as the holder of the lock, and releases on every way out of it: its end,
  * `break` (which leaves the block), return, goto, a C++ exception. */
 #define CHENG_WITH(lock) CHENG_WITH_(lock, CHENG_PASTE(chengi_with_, __COUNTER__))
+/* clang-format off: it takes the declaration for a product */
 #define CHENG_WITH_(lock, id)                                                                                \
-    for (cheng_lock *id __attribute__((cleanup(chengi_with_end))) = chengi_with_begin((lock), CHENG_HERE),  \
-                        *CHENG_PASTE(id, _once) = id;                                                        \
+    for (cheng_lock * id __attribute__((cleanup(chengi_with_end))) = chengi_with_begin((lock), CHENG_HERE),  \
+                         *CHENG_PASTE(id, _once) = id;                                                       \
          CHENG_PASTE(id, _once) != NULL; CHENG_PASTE(id, _once) = NULL)
+/* clang-format on */
 
 /* The macros add the call site and the inlined fast path; the functions above are what other languages
  * bind, and what `&cheng_lock_acquire` names. */

@@ -61,7 +61,8 @@ CHENG_API void cheng_queue_free(cheng_queue *queue);
 
 /* Copies the item in; blocks while the queue is full. */
 CHENG_API int cheng_queue_put(cheng_queue *queue, const void *item);
-CHENG_API CHENG_NODISCARD int cheng_queue_put_until(cheng_queue *queue, const void *item, cheng_deadline deadline);
+CHENG_API CHENG_NODISCARD int cheng_queue_put_until(cheng_queue *queue, const void *item,
+                                                    cheng_deadline deadline);
 
 /* Copies the oldest item out; blocks while the queue is empty. */
 CHENG_API CHENG_NODISCARD int cheng_queue_get(cheng_queue *queue, void *item);

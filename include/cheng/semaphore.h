@@ -36,17 +36,23 @@ extern "C" {
 #endif
 
 typedef struct cheng_semaphore {
-    uint32_t value;   /* units left */
+    uint32_t value; /* units left */
     uint32_t kind;
     uint32_t waiters; /* whether anybody may wait */
 } cheng_semaphore;
 
 /* The initialiser for a private semaphore of that value. */
-#define CHENG_SEMAPHORE(value) { (value), 0, 0 }
+/* clang-format off: it takes the braces for a block */
+#define CHENG_SEMAPHORE(value)                                                                               \
+    {                                                                                                        \
+        (value), 0, 0                                                                                        \
+    }
+/* clang-format on */
 
 /* Takes one unit; blocks while there is none. */
 CHENG_API int cheng_semaphore_acquire(cheng_semaphore *semaphore);
-CHENG_API CHENG_NODISCARD int cheng_semaphore_acquire_until(cheng_semaphore *semaphore, cheng_deadline deadline);
+CHENG_API CHENG_NODISCARD int cheng_semaphore_acquire_until(cheng_semaphore *semaphore,
+                                                            cheng_deadline deadline);
 
 /* Gives `n` units and wakes as many waiters. Does not block. */
 CHENG_API int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n);
@@ -55,7 +61,8 @@ CHENG_API int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n);
 CHENG_API unsigned cheng_semaphore_value(const cheng_semaphore *semaphore);
 
 /* Makes a semaphore that lies inside the arena shared, with that value; before its first use. */
-CHENG_API CHENG_NODISCARD int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore, unsigned value);
+CHENG_API CHENG_NODISCARD int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore,
+                                                    unsigned value);
 
 #ifdef __cplusplus
 }

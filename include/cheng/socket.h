@@ -68,7 +68,8 @@ CHENG_API CHENG_NODISCARD int cheng_listen(cheng_socket **out, const char *host,
                                            const cheng_listen_options *options);
 
 CHENG_API CHENG_NODISCARD int cheng_accept(cheng_socket **out, cheng_socket *listener);
-CHENG_API CHENG_NODISCARD int cheng_accept_until(cheng_socket **out, cheng_socket *listener, cheng_deadline deadline);
+CHENG_API CHENG_NODISCARD int cheng_accept_until(cheng_socket **out, cheng_socket *listener,
+                                                 cheng_deadline deadline);
 
 /* Takes a connected stream descriptor over (it is made non-blocking, and closed with the socket). */
 CHENG_API CHENG_NODISCARD int cheng_socket_adopt(cheng_socket **out, int fd);
@@ -110,7 +111,8 @@ typedef struct cheng_address {
     char text[46]; /* "127.0.0.1", "::1" */
     bool v6;
 } cheng_address;
-CHENG_API CHENG_NODISCARD int cheng_resolve(const char *host, cheng_address *addresses, size_t room, size_t *found);
+CHENG_API CHENG_NODISCARD int cheng_resolve(const char *host, cheng_address *addresses, size_t room,
+                                            size_t *found);
 
 /* A server: accepts until the listener is closed or the calling task cancelled, and runs the handler for
  * each connection in a task of its own; the connection is closed and freed when the handler returns.

@@ -79,8 +79,9 @@ typedef struct cheng_task_options {
 /* Starts a task and gives its handle, which the caller frees; with `out` NULL there is no handle, and
  * the task frees itself when it ends. `arg_size` bytes of `arg` are copied. Returns once the task
  * exists; it may have run already, or not begun. Any thread or coroutine. */
-CHENG_API CHENG_NODISCARD int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg,
-                                          size_t arg_size, const cheng_task_options *options);
+CHENG_API CHENG_NODISCARD int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function,
+                                          const void *arg, size_t arg_size,
+                                          const cheng_task_options *options);
 
 /* Blocks until the task has ended; `status` (may be NULL) is what its function returned. As often and
  * from as many tasks as you like. What the task did is seen after it. */

@@ -23,5 +23,5 @@ cheng_incident_hook *cheng_set_incident_hook(cheng_incident_hook *replacement)
 void chengi_incident(enum cheng_incident_kind kind, int error, const void *object, const char *report)
 {
     cheng_incident incident = { kind, error, object, report };
-    load_acquire(&hook)(&incident);
+    load_acquire (&hook)(&incident);
 }

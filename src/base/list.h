@@ -10,7 +10,7 @@ struct link {
     struct link *next, *prev;
 };
 
-#define CHENGI_CONTAINER(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define CHENGI_CONTAINER(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void chengi_list_init(struct link *head)
 {

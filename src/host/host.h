@@ -123,7 +123,8 @@ int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data);
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data);
 /* Waits for events until the deadline (0: for ever, negative: do not wait) or a notify; returns how many,
  * or a negative errno. */
-int chengi_host_poller_wait(struct host_poller *poller, struct host_event *events, unsigned room, int64_t deadline_ns);
+int chengi_host_poller_wait(struct host_poller *poller, struct host_event *events, unsigned room,
+                            int64_t deadline_ns);
 /* Makes the present or the next wait return. Any thread, and signal handlers. */
 void chengi_host_poller_notify(struct host_poller *poller);
 

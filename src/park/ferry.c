@@ -95,7 +95,8 @@ static struct ferry *ferry_with_room(void)
         }
     }
     if (ferry != NULL)
-        __atomic_add_fetch(&ferry->count, 1, __ATOMIC_RELAXED); /* the seat is taken with the harbour latched */
+        __atomic_add_fetch(&ferry->count, 1,
+                           __ATOMIC_RELAXED); /* the seat is taken with the harbour latched */
     chengi_latch_release(&harbour.latch);
     return ferry;
 }
@@ -106,7 +107,8 @@ static void tell(struct ferry *ferry)
     chengi_host_wake(&ferry->news, 1, false);
 }
 
-int chengi_ferry_wait(uint32_t *word, uint32_t value, int64_t deadline_ns, const struct why *why, unsigned flags)
+int chengi_ferry_wait(uint32_t *word, uint32_t value, int64_t deadline_ns, const struct why *why,
+                      unsigned flags)
 {
     struct passenger self = { .word = word, .value = value };
     struct ferry *ferry = ferry_with_room();

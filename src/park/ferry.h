@@ -11,7 +11,8 @@
 #include "base/why.h"
 
 /* Blocks the calling coroutine while the shared word holds the value. As chengi_park. */
-int chengi_ferry_wait(uint32_t *word, uint32_t value, int64_t deadline_ns, const struct why *why, unsigned flags);
+int chengi_ferry_wait(uint32_t *word, uint32_t value, int64_t deadline_ns, const struct why *why,
+                      unsigned flags);
 
 void chengi_ferry_after_fork(void);
 

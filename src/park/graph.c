@@ -86,8 +86,8 @@ static void describe(FILE *out, const struct edge *edge)
     if (edge->kind == CHENGI_WAIT_JOIN)
         fprintf(out, "  %s joins %s at %s\n", waiter, owner, site);
     else
-        fprintf(out, "  %s waits for lock %p at %s, which %s holds since %s\n", waiter, edge->object, site, owner,
-                edge->held_since == NULL ? "an unknown line" : edge->held_since);
+        fprintf(out, "  %s waits for lock %p at %s, which %s holds since %s\n", waiter, edge->object, site,
+                owner, edge->held_since == NULL ? "an unknown line" : edge->held_since);
 }
 
 static void report(struct cheng_task *self, const struct edge *edges, unsigned n)

@@ -14,7 +14,8 @@ enum { BATCH = 16 };
 
 /* Publishes the wait. The reader of `why` compares `wake` before and after. So each store to `why` is a release (its
  * partner is the fence in edge_of): who reads the new wait's sees that the old wait has ended. */
-static uint32_t begin_wait(struct cheng_task *self, const struct why *why, int64_t deadline_ns, bool cancellable)
+static uint32_t begin_wait(struct cheng_task *self, const struct why *why, int64_t deadline_ns,
+                           bool cancellable)
 {
     store_release(&self->why.kind, why->kind);
     store_release(&self->why.object, why->object);
@@ -85,12 +86,14 @@ static bool passed(int64_t deadline_ns)
 /* A lock whose owner has ended: nobody will release it, and who wakes its waiters may have passed already. */
 static bool orphaned(const struct cheng_task *self, uint32_t value)
 {
-    return self->why.kind == CHENGI_WAIT_LOCK && (value & (uint32_t)CHENGI_OWNER) != 0 && !chengi_runner_alive(value);
+    return self->why.kind == CHENGI_WAIT_LOCK && (value & (uint32_t)CHENGI_OWNER) != 0 &&
+           !chengi_runner_alive(value);
 }
 
 /* Joins the word's queue. 1: joined; else how the wait has ended. It ends with the bucket still latched: who has
  * latched it and sees the wait may look at the word. */
-static int join_queue(struct cheng_task *self, struct waiter *waiter, uint32_t wake, uint32_t value, bool front)
+static int join_queue(struct cheng_task *self, struct waiter *waiter, uint32_t wake, uint32_t value,
+                      bool front)
 {
     struct bucket *bucket = chengi_lot_lock(waiter->word);
     int rc = 1;
@@ -161,7 +164,8 @@ int chengi_park_sleep(int64_t deadline_ns, const struct why *why)
     return error_of(load_relaxed(&self->wake));
 }
 
-int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns, const struct why *why)
+int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns,
+                   const struct why *why)
 {
     struct cheng_task *self = chengi_runner_self();
     if (self->worker != NULL)
@@ -193,7 +197,8 @@ int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int6
 /* ---- shared words ---- */
 
 /* The kernel does the waiting. A thread sleeps on its own wake word too, so that a cancel reaches it. */
-static void sleep_thread_shared(struct cheng_task *self, uint32_t wake, uint32_t *word, uint32_t value, int64_t until_ns)
+static void sleep_thread_shared(struct cheng_task *self, uint32_t wake, uint32_t *word, uint32_t value,
+                                int64_t until_ns)
 {
     struct host_word words[2] = { { &self->wake, wake, false }, { word, value, true } };
     if (chengi_host_wait_many(words, 2, until_ns) == -ENOSYS) {
@@ -248,8 +253,10 @@ void chengi_park_cancel(struct cheng_task *task)
 /* A cancel claims only a wait that allows it: the bit and the sequence number are one word. */
 bool chengi_wake_claim(struct cheng_task *runner, uint32_t outcome, struct wakee *wakee)
 {
-    uint32_t wake = load_acquire(&runner->wake); /* partner: begin_wait. So `worker` is no older than the wait */
-    while ((wake & CHENGI_OUTCOME) == CHENGI_WAITING && (outcome != CHENGI_CANCELLED || (wake & CHENGI_CANCELLABLE))) {
+    uint32_t wake =
+        load_acquire(&runner->wake); /* partner: begin_wait. So `worker` is no older than the wait */
+    while ((wake & CHENGI_OUTCOME) == CHENGI_WAITING &&
+           (outcome != CHENGI_CANCELLED || (wake & CHENGI_CANCELLABLE))) {
         /* before the swap: after it a thread may go on, end, and leave its slot to a coroutine */
         struct wakee found = { runner, load_relaxed(&runner->worker) != NULL };
         if (cas_acq_rel(&runner->wake, &wake, wake | outcome)) {
@@ -280,7 +287,8 @@ unsigned chengi_unpark(uint32_t *word, unsigned n)
         struct bucket *bucket = chengi_lot_lock(word);
         struct waiter *first;
         bool more;
-        for (batch = 0; batch < BATCH && woken + batch < n && (first = chengi_lot_take(bucket, word, &more)) != NULL;)
+        for (batch = 0;
+             batch < BATCH && woken + batch < n && (first = chengi_lot_take(bucket, word, &more)) != NULL;)
             batch += chengi_wake_claim(first->runner, CHENGI_WOKEN, &wakees[batch]);
         chengi_lot_unlock(bucket);
         for (unsigned i = 0; i < batch; i++) /* system calls with nothing latched */

@@ -49,7 +49,8 @@ void chengi_unpark_shared(uint32_t *word, unsigned n);
 /* A private word, and a descriptor that a poller watches for the word's owner: a coroutine parks on the
  * word, which the poller's event changes and wakes; a thread sleeps on the descriptor itself. Returns as
  * chengi_park, or > 0 (a thread): the events that are ready. */
-int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns, const struct why *why);
+int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns,
+                   const struct why *why);
 
 /* Ends the present wait of a task, and all that are to come, with -ECANCELED, if they allow it. */
 void chengi_park_cancel(struct cheng_task *task);

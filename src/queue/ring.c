@@ -120,7 +120,8 @@ static void lose_patience(struct turn *turn, struct ring_end *end)
 }
 
 /* Waits until a put (get) may succeed, and returns 0; or tells why not. */
-static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, struct turn *turn)
+static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline,
+                                     struct turn *turn)
 {
     struct ring_end *end = putting ? &ring->head : &ring->tail;
     if (!turn->begun)
@@ -170,7 +171,8 @@ int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline
         if (ahead == 0 && ring->capacity <= ring->mask) /* the ring has more slots than it may hold items */
             full = ticket - ticket_of(load_acquire(&ring->head.word)) >= ring->capacity;
         if (likely(ahead == 0 && !full)) {
-            if (likely(cas_seq_cst(&ring->tail.word, &tail, (ticket + 1) << TICKET_SHIFT | (tail & WAITERS)))) {
+            if (likely(
+                    cas_seq_cst(&ring->tail.word, &tail, (ticket + 1) << TICKET_SHIFT | (tail & WAITERS)))) {
                 copy((char *)slot + SLOT_HEADER, item, ring->item_size);
                 store_release(slot, (uint32_t)ticket + 1); /* partner: get's first load */
                 if (unlikely(tail & WAITERS))
@@ -230,6 +232,7 @@ void chengi_ring_close(struct ring *ring)
 
 size_t chengi_ring_size(const struct ring *ring)
 {
-    uint64_t head = ticket_of(load_acquire(&ring->head.word)), tail = ticket_of(load_acquire(&ring->tail.word));
+    uint64_t head = ticket_of(load_acquire(&ring->head.word)),
+             tail = ticket_of(load_acquire(&ring->tail.word));
     return tail > head ? (size_t)(tail - head) : 0;
 }

@@ -21,7 +21,8 @@ static void on_fault(const void *address)
         return;
     char text[160], number[CHENGI_NAME_SIZE];
     snprintf(number, sizeof number, "Coroutine-%u", task->number);
-    snprintf(text, sizeof text, "cheng: %s overflowed its stack of %zu bytes; see stack_size in cheng/task.h\n",
+    snprintf(text, sizeof text,
+             "cheng: %s overflowed its stack of %zu bytes; see stack_size in cheng/task.h\n",
              task->name[0] == '\0' ? number : task->name, stack->size);
     chengi_host_say(text);
 }

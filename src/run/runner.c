@@ -16,7 +16,7 @@
 enum { SLOTS_PER_CHUNK = 1024, CHUNKS = 4096, MAGAZINE = 64 };
 enum { GENERATION_STEP = 4, GENERATION_MASK = 0xff << 2, SLOT_SHIFT = 10 };
 
-_Static_assert(SLOTS_PER_CHUNK * CHUNKS == 1 << 22, "a word has 22 bits for the slot");
+_Static_assert(SLOTS_PER_CHUNK *CHUNKS == 1 << 22, "a word has 22 bits for the slot");
 _Static_assert(sizeof(struct cheng_task) <= 320, "a million of them must fit beside their stacks");
 
 __thread struct chengi_self *chengi_self __attribute__((tls_model("initial-exec")));
@@ -25,10 +25,10 @@ static struct cheng_task *chunks[CHUNKS]; /* set once, with release; readers acq
 
 static struct {
     struct latch latch;
-    struct cheng_task *free;  /* linked by `next` */
-    uint32_t chunk_count;     /* mapped */
-    uint32_t numbers[4];      /* default names given out, by kind; atomic */
-    bool started;             /* the host's hooks are set */
+    struct cheng_task *free; /* linked by `next` */
+    uint32_t chunk_count;    /* mapped */
+    uint32_t numbers[4];     /* default names given out, by kind; atomic */
+    bool started;            /* the host's hooks are set */
 } table;
 
 /* A thread's own free slots. Who frees much more than it starts passes half of them on. */
@@ -88,12 +88,13 @@ static void in_child(void)
 {
     struct cheng_task *self = (struct cheng_task *)(void *)chengi_self;
     uint32_t mine = self == NULL ? 0 : self->self.word;
-    table.latch = (struct latch){0};
+    table.latch = (struct latch){ 0 };
     table.free = NULL; /* another thread may have been changing the list */
     if (self != NULL)
         self->thread_id = chengi_host_thread_id(); /* the child's main thread now */
     for (uint32_t c = 0; c < table.chunk_count; c++)
-        for (uint32_t i = 0; chunks[c] != NULL && i < SLOTS_PER_CHUNK; i++) { /* NULL: another was mapping it */
+        for (uint32_t i = 0; chunks[c] != NULL && i < SLOTS_PER_CHUNK;
+             i++) { /* NULL: another was mapping it */
             struct cheng_task *runner = &chunks[c][i];
             if (runner->self.word != mine && runner->kind != 0) {
                 chengi_runner_retire(runner);
@@ -103,7 +104,8 @@ static void in_child(void)
             }
             if (runner->wake_fd > 0) { /* the parent's wake-ups are not ours to take */
                 chengi_host_wake_fd_close(runner->wake_fd - 1);
-                runner->wake_fd = 0; /* only where it was set: else the child would copy every page of the table */
+                runner->wake_fd =
+                    0; /* only where it was set: else the child would copy every page of the table */
             }
         }
     chengi_task_in_child();
@@ -225,8 +227,10 @@ struct cheng_task *chengi_runner_adopt(void)
     /* what a task that used the slot before has left, and has freed */
     runner->result = NULL;
     runner->argument_size = runner->result_size = runner->stack_size = 0;
-    store_relaxed(&runner->life, CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
-    (void)chengi_runner_enter_thread(runner); /* without memory for it: the slot is lost when the thread ends */
+    store_relaxed(&runner->life,
+                  CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
+    (void)chengi_runner_enter_thread(
+        runner); /* without memory for it: the slot is lost when the thread ends */
     return runner;
 }
 
@@ -238,7 +242,7 @@ static void give_default_name(struct cheng_task *runner)
         snprintf(name, sizeof name, "MainThread");
     else
         snprintf(name, sizeof name, "%s-%u",
-                 runner->adopted                  ? "Foreign"
+                 runner->adopted                ? "Foreign"
                  : runner->kind == CHENG_THREAD ? "Thread"
                                                 : "Coroutine",
                  runner->number);

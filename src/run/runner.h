@@ -82,7 +82,7 @@ struct cheng_task {
     uint64_t ident;
     uint32_t number;    /* of its default name */
     uint64_t thread_id; /* an adopted thread's, for the system */
-    char *report;    /* of its last -EDEADLK; owned */
+    char *report;       /* of its last -EDEADLK; owned */
     char name[CHENGI_NAME_SIZE];
     _Alignas(16) unsigned char bytes[CHENGI_INLINE_BYTES]; /* small arguments and results */
 };

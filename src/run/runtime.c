@@ -113,7 +113,7 @@ void chengi_runtime_after_fork(void)
     for (unsigned i = 0; runtime != NULL && i < runtime->count; i++)
         chengi_host_poller_close(&runtime->workers[i].poller); /* or both processes would share its events */
     standard.runtime = NULL; /* its memory stays: a coroutine may be running on it */
-    standard.latch = (struct latch){0};
+    standard.latch = (struct latch){ 0 };
     if (chengi_worker != NULL) {
         struct cheng_task *self = chengi_runner_self();
         if (runtime == NULL || chengi_worker->runtime != runtime)

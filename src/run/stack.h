@@ -24,7 +24,7 @@ struct region;
 struct stack {
     void *context;      /* where it waits for its next coroutine */
     struct stack *next; /* in a list of free stacks */
-    char *low; /* the lowest byte that may be used */
+    char *low;          /* the lowest byte that may be used */
     size_t size;
     struct region *region; /* NULL: a mapping of its own */
     struct sanitize sanitize;

@@ -56,7 +56,8 @@ static bool next_slot(const struct wheel *wheel, uint64_t *tick, int *at_level)
         if (ahead == 0)
             continue;
         uint64_t slot = (uint64_t)__builtin_ctzll(ahead);
-        uint64_t base = shift + LEVEL_SHIFT >= 64 ? 0 : wheel->now >> (shift + LEVEL_SHIFT) << (shift + LEVEL_SHIFT);
+        uint64_t base =
+            shift + LEVEL_SHIFT >= 64 ? 0 : wheel->now >> (shift + LEVEL_SHIFT) << (shift + LEVEL_SHIFT);
         *tick = base | slot << shift;
         *at_level = level;
         return true;

@@ -121,15 +121,18 @@ void chengi_worker_ready(struct cheng_task *task)
     }
     bool ends = worker->alone; /* cheng_run's: gone as soon as the task has run, but for a visitor */
     if (ends)
-        __atomic_add_fetch(&worker->visitors, 1, __ATOMIC_RELAXED); /* seen by who takes the task: the push orders */
+        __atomic_add_fetch(&worker->visitors, 1,
+                           __ATOMIC_RELAXED); /* seen by who takes the task: the push orders */
     struct cheng_task *head = load_relaxed(&worker->inbox);
     do
         task->next = head;
-    while (!__atomic_compare_exchange_n(&worker->inbox, &head, task, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    while (
+        !__atomic_compare_exchange_n(&worker->inbox, &head, task, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     fence_seq_cst(); /* partner: the fence in sleep_in_poller */
     wake_if_sleeping(worker);
     if (ends)
-        __atomic_sub_fetch(&worker->visitors, 1, __ATOMIC_RELEASE); /* partner: chengi_worker_leave; our last touch */
+        __atomic_sub_fetch(&worker->visitors, 1,
+                           __ATOMIC_RELEASE); /* partner: chengi_worker_leave; our last touch */
 }
 
 void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
@@ -176,7 +179,8 @@ static bool expire_timers(struct worker *worker)
     while ((timer = chengi_wheel_expire(&worker->wheel, now)) != NULL) {
         struct cheng_task *task = CHENGI_CONTAINER(timer, struct cheng_task, timer);
         uint32_t wake = load_relaxed(&task->wake);
-        if ((wake & CHENGI_OUTCOME) == CHENGI_WAITING && cas_acq_rel(&task->wake, &wake, wake | CHENGI_TIMED_OUT)) {
+        if ((wake & CHENGI_OUTCOME) == CHENGI_WAITING &&
+            cas_acq_rel(&task->wake, &wake, wake | CHENGI_TIMED_OUT)) {
             run_queue_push(worker, task);
             any = true;
         }
@@ -227,7 +231,8 @@ static bool anybody_busy(const struct worker *worker)
 {
     for (unsigned i = 0; i < worker->runtime->count; i++)
         if (i != worker->index && !load_relaxed(&worker->runtime->workers[i].sleeping) &&
-            load_relaxed(&worker->runtime->workers[i].root) != NULL) /* its thread has been started, and has come */
+            load_relaxed(&worker->runtime->workers[i].root) !=
+                NULL) /* its thread has been started, and has come */
             return true;
     return false;
 }
@@ -252,7 +257,8 @@ static int64_t when_to_look(struct worker *worker)
     if (worker->patience_ns == patience_least_ns)
         store_relaxed(&runtime->sentinel, 1); /* the spawns of the next millisecond need wake nobody */
     int64_t until = chengi_host_now() + worker->patience_ns;
-    worker->patience_ns = worker->patience_ns * 2 < patience_most_ns ? worker->patience_ns * 2 : patience_most_ns;
+    worker->patience_ns =
+        worker->patience_ns * 2 < patience_most_ns ? worker->patience_ns * 2 : patience_most_ns;
     return until;
 }
 
@@ -475,7 +481,8 @@ void chengi_worker_yield(void)
 /* A task that has not begun and wants a stack like the one that has just come free goes on right here. */
 static inline bool begin_here(struct worker *worker, struct stack *stack, struct cheng_task *task)
 {
-    if (task->stack != NULL || task->stack_size != CHENGI_STACK_DEFAULT || stack->size != CHENGI_STACK_DEFAULT)
+    if (task->stack != NULL || task->stack_size != CHENGI_STACK_DEFAULT ||
+        stack->size != CHENGI_STACK_DEFAULT)
         return false;
     task->stack = stack;
     store_relaxed(&task->worker, worker);
@@ -489,7 +496,7 @@ static void stack_main(void *argument, void *value)
     struct stack *stack = argument;
     struct cheng_task *task = value;
     struct worker *worker = chengi_worker;
-    struct departure departure = {0};
+    struct departure departure = { 0 };
     arrive(worker, &departure);
     for (;;) {
         chengi_task_run(task); /* it may be recycled by now */
@@ -502,7 +509,8 @@ static void stack_main(void *argument, void *value)
                 wait_for_stack(worker, task);
                 continue;
             }
-            retire_stack(worker, stack); /* not before: the next that we pick would be given the stack we run on */
+            retire_stack(worker,
+                         stack); /* not before: the next that we pick would be given the stack we run on */
             depart(worker, &departure, sanitize_of(worker, task->stack));
             task = chengi_switch(&stack->context, task->context, task);
             arrive(worker, &departure);
@@ -537,7 +545,8 @@ int chengi_worker_open(struct worker *worker, struct runtime *runtime, unsigned 
 void chengi_worker_enter(struct worker *worker)
 {
     store_relaxed(&worker->root, chengi_runner_self());
-    worker->root->stack_size = 0; /* so that stack_main, which looks at the size alone, never begins it as a task */
+    worker->root->stack_size =
+        0; /* so that stack_main, which looks at the size alone, never begins it as a task */
     worker->error = &errno;
     worker->fault_stack = chengi_overflow_enter();
     worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
@@ -547,7 +556,8 @@ void chengi_worker_enter(struct worker *worker)
 
 void chengi_worker_leave(struct worker *worker)
 {
-    while (load_acquire(&worker->visitors) != 0) /* bounded: they have a system call before them at the most */
+    while (load_acquire(&worker->visitors) !=
+           0) /* bounded: they have a system call before them at the most */
         chengi_host_yield();
     chengi_worker = NULL;
     while (worker->hot != NULL) {

@@ -53,31 +53,31 @@ struct worker {
     /* the worker's own */
     struct cheng_task *head, *tail; /* run queue */
     uint32_t tick;                  /* picks so far */
-    uint32_t streak;                /* what its coroutine has done since without waiting: chengi_worker_done */
-    uint32_t look_at;               /* the pick at which a busy worker looks around */
-    uint32_t look_every;            /* picks from look to look: so many that about look_period_ns lie between */
-    int64_t looked_ns;              /* when it did; 0: it has slept since */
+    uint32_t streak;     /* what its coroutine has done since without waiting: chengi_worker_done */
+    uint32_t look_at;    /* the pick at which a busy worker looks around */
+    uint32_t look_every; /* picks from look to look: so many that about look_period_ns lie between */
+    int64_t looked_ns;   /* when it did; 0: it has slept since */
     struct stack *hot;
     unsigned hot_count;
-    struct stack *stack;     /* the one it runs on; NULL: the thread's */
+    struct stack *stack;       /* the one it runs on; NULL: the thread's */
     int64_t no_stack_since_ns; /* since when none could be had; 0: the last one could */
-    struct stack *retired;   /* to be freed once nobody runs on it */
-    struct cheng_task *root; /* the thread itself */
-    void *fault_stack;       /* run/overflow.h */
+    struct stack *retired;     /* to be freed once nobody runs on it */
+    struct cheng_task *root;   /* the thread itself */
+    void *fault_stack;         /* run/overflow.h */
     struct sanitize sanitize;
     int *error;        /* the thread's errno */
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
     struct runtime *runtime;
     bool alone; /* cheng_run's: nobody else starts tasks in its runtime, or steals them */
     unsigned index;
-    unsigned spin; /* rounds of looking around before it sleeps: grows when that helped */
-    unsigned live; /* tasks of a runtime that ends: cheng_run */
+    unsigned spin;              /* rounds of looking around before it sleeps: grows when that helped */
+    unsigned live;              /* tasks of a runtime that ends: cheng_run */
     struct cheng_task *suspect; /* another's newest, as seen last */
     uint32_t suspect_of;        /* whose */
     int64_t patience_ns;        /* how long it sleeps while others are busy, before it looks for such */
     struct wheel wheel;
     struct host_poller poller;
-    bool polls; /* descriptors were added to the poller: a busy worker must look */
+    bool polls;                      /* descriptors were added to the poller: a busy worker must look */
     struct descriptors *descriptors; /* what its coroutines wait for that is not ours: the layer io's */
     struct host_event events[CHENGI_EVENTS]; /* here, not on the coroutine's stack: one page must do */
 
@@ -93,7 +93,7 @@ struct runtime {
     unsigned count;
 
     _Alignas(CHENGI_CACHE_LINE) uint32_t sleepers;
-    uint32_t sentinel; /* a sleeper looks now and then whether a newest task grows old */
+    uint32_t sentinel;     /* a sleeper looks now and then whether a newest task grows old */
     struct fresh injected; /* started outside */
     struct worker *workers;
 };

@@ -87,7 +87,8 @@ static bool owner_told(uint32_t word)
     if (owner == NULL)
         return (word & (uint32_t)CHENGI_OWNER) == 0;
     uint32_t life = load_acquire(&owner->life);
-    if (!(life & CHENGI_WANTED)) /* if the slot is another's by now: it will look through the lot for nothing */
+    if (!(life &
+          CHENGI_WANTED)) /* if the slot is another's by now: it will look through the lot for nothing */
         life = __atomic_fetch_or(&owner->life, CHENGI_WANTED, __ATOMIC_ACQ_REL);
     return !(life & CHENGI_ENDED) && chengi_runner_alive(word);
 }
@@ -177,8 +178,9 @@ void chengi_lock_acquire_at(cheng_lock *lock, const char *site)
     char text[160];
     if (chengi_lock_acquire_again(lock, site) == 0)
         return;
-    snprintf(text, sizeof text, "lock %p, acquired by %s at %s: its owner died holding it\n", (const void *)lock,
-             chengi_runner_name(chengi_runner_self()), site == NULL ? "an unknown line" : site);
+    snprintf(text, sizeof text, "lock %p, acquired by %s at %s: its owner died holding it\n",
+             (const void *)lock, chengi_runner_name(chengi_runner_self()),
+             site == NULL ? "an unknown line" : site);
     chengi_incident(CHENG_OWNER_DIED, -EOWNERDEAD, lock, text);
 }
 

@@ -70,7 +70,7 @@ int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n)
         if (n > MOST || value > MOST - n)
             return -EOVERFLOW;
     while (!cas_release(&semaphore->value, &value, value + n)); /* partner: take */
-    chengi_host_fence_after_rmw(); /* partner: the fence in acquire */
+    chengi_host_fence_after_rmw();                              /* partner: the fence in acquire */
     if (load_relaxed(&semaphore->waiters) != 0)
         chengi_place_wake(semaphore->kind, &semaphore->value, n);
     return 0;

@@ -23,7 +23,8 @@ struct job {
     const void *argument;
     void *result;
     int status;
-    uint32_t done; /* DONE: set by the helper, its last touch but for the wake. LEFT: by a caller that does not
+    uint32_t
+        done; /* DONE: set by the helper, its last touch but for the wake. LEFT: by a caller that does not
                       wait for it any more; who sets the second of the two frees a job of copies */
 };
 
@@ -127,8 +128,8 @@ int cheng_offload(cheng_fn *function, const void *arg, void *result)
     return job.status;
 }
 
-int chengi_offload_copies(cheng_fn *function, const void *arg, size_t arg_size, void *result, size_t result_size,
-                          cheng_deadline deadline)
+int chengi_offload_copies(cheng_fn *function, const void *arg, size_t arg_size, void *result,
+                          size_t result_size, cheng_deadline deadline)
 {
     const struct why why = { CHENGI_WAIT_OFFLOAD, NULL, NULL };
     struct job *job = calloc(1, sizeof *job + result_size + arg_size);

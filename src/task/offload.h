@@ -10,8 +10,8 @@
 
 /* As cheng_offload, from a thread too, with copies of argument and result (no pointers in them that must outlive
  * the call): so the caller may leave before the function returns, with -ETIMEDOUT or -ECANCELED. */
-int chengi_offload_copies(cheng_fn *function, const void *arg, size_t arg_size, void *result, size_t result_size,
-                          cheng_deadline deadline);
+int chengi_offload_copies(cheng_fn *function, const void *arg, size_t arg_size, void *result,
+                          size_t result_size, cheng_deadline deadline);
 
 void chengi_offload_after_fork(void);
 

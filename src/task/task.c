@@ -19,7 +19,10 @@
 #include "run/worker.h"
 #include "task/offload.h"
 
-enum { BYTES_MOST = 64 << 10, RESULT_AT = 16 /* in the slot, behind a small argument; aligned for any type */ };
+enum {
+    BYTES_MOST = 64 << 10,
+    RESULT_AT = 16 /* in the slot, behind a small argument; aligned for any type */
+};
 
 /* ---- the end ---- */
 
@@ -136,8 +139,8 @@ static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size
 {
     if (kind == CHENG_PROCESS)
         return -ENOTSUP;
-    if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) || (arg == NULL && arg_size != 0) ||
-        arg_size > BYTES_MOST || options->result_size > BYTES_MOST)
+    if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) ||
+        (arg == NULL && arg_size != 0) || arg_size > BYTES_MOST || options->result_size > BYTES_MOST)
         return -EINVAL;
     if (options->stack_size != 0 &&
         (options->stack_size < CHENGI_STACK_LEAST || options->stack_size > CHENGI_STACK_MOST))
@@ -145,8 +148,8 @@ static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size
     return 0;
 }
 
-static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
-                const cheng_task_options *options)
+static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg,
+                size_t arg_size, const cheng_task_options *options)
 {
     int rc = check(kind, function, arg, arg_size, options);
     if (rc < 0)

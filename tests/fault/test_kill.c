@@ -484,7 +484,8 @@ static void attach_prepare(struct stage *stage)
 {
     cheng_arena *other;
     cheng_arena_options options = { .name = stage->name };
-    assert_int_equal(chengi_arena_new_with_rows(&other, 4096, &options, 9), 0); /* few, so that they come round */
+    assert_int_equal(chengi_arena_new_with_rows(&other, 4096, &options, 9),
+                     0); /* few, so that they come round */
     cheng_arena_set_root(other, cheng_arena_alloc(other, 16));
     assert_int_equal(cheng_arena_free(other), 0);
 }

@@ -46,7 +46,8 @@ static void *use_slots(void *unused)
     char bytes[200] = { 0 };
     cheng_task_options options = { .result_size = sizeof bytes };
     for (int i = 0; i < 40; i++)
-        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, return_seven, bytes, sizeof bytes, &options), 0);
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, return_seven, bytes, sizeof bytes, &options),
+                         0);
     for (int i = 0; i < 40; i++) {
         assert_int_equal(cheng_join(tasks[i], NULL), 0);
         cheng_task_free(tasks[i]);
@@ -128,7 +129,8 @@ TEST(small_results_are_aligned)
             char bytes[48] = { 0 };
             cheng_task *task;
             cheng_task_options options = { .result_size = result_size };
-            assert_int_equal(cheng_start(&task, CHENG_COROUTINE, fill_result, bytes, argument_size, &options), 0);
+            assert_int_equal(cheng_start(&task, CHENG_COROUTINE, fill_result, bytes, argument_size, &options),
+                             0);
             assert_int_equal(cheng_join(task, NULL), 0);
             cheng_task_free(task);
         }
@@ -157,7 +159,8 @@ static int end_with_one_that_cannot_begin(const void *argument, void *result)
     return 0;
 }
 
-TEST(ordinary_task_goes_on_where_a_large_one_cannot_begin) // noasan: notsan: novalgrind: noqemu: bounds the address space
+TEST(
+    ordinary_task_goes_on_where_a_large_one_cannot_begin) // noasan: notsan: novalgrind: noqemu: bounds the address space
 {
     struct rlimit had;
     assert_int_equal(getrlimit(RLIMIT_AS, &had), 0);
@@ -237,7 +240,8 @@ TEST(newest_is_stolen_from_whatever_worker)
     /* workers 0 to 2 are busy; then all but one come free and go to sleep */
     for (int i = 0; i < BUSY; i++) {
         atomic_int *phase = &phases[i];
-        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, compute_then_start, &phase, sizeof phase, NULL), 0);
+        assert_int_equal(
+            cheng_start(&tasks[i], CHENG_COROUTINE, compute_then_start, &phase, sizeof phase, NULL), 0);
         wait_for_phase(phase, 1);
     }
     for (int i = 0; i < BUSY; i++) {

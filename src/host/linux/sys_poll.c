@@ -47,7 +47,7 @@ int chengi_host_poller_open(struct host_poller *poller)
     if (epoll < 0)
         return -errno;
     int wake = chengi_host_wake_fd_open();
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = wake_data};
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = wake_data };
     if (wake < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event) < 0) {
         int rc = wake < 0 ? wake : -errno;
         close(epoll);
@@ -69,7 +69,7 @@ void chengi_host_poller_close(struct host_poller *poller)
 
 int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = data};
+    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = data };
     if (epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
         return 0;
     /* known already, perhaps armed for somebody else's wait, with other data */
@@ -78,7 +78,7 @@ int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data)
 
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data)
 {
-    struct epoll_event event = {.events = EPOLLONESHOT, .data.u64 = data};
+    struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = data };
     if (events & CHENGI_HOST_READABLE)
         event.events |= EPOLLIN | EPOLLRDHUP;
     if (events & CHENGI_HOST_WRITABLE)
@@ -140,7 +140,8 @@ static int epoll_wait_ns(int epoll, struct epoll_event *batch, int room, const s
     return epoll_wait(epoll, batch, room, (int)ms);
 }
 
-int chengi_host_poller_wait(struct host_poller *poller, struct host_event *events, unsigned room, int64_t deadline_ns)
+int chengi_host_poller_wait(struct host_poller *poller, struct host_event *events, unsigned room,
+                            int64_t deadline_ns)
 {
     struct epoll_event batch[BATCH];
     struct timespec t;
@@ -153,7 +154,7 @@ int chengi_host_poller_wait(struct host_poller *poller, struct host_event *event
         if (batch[i].data.u64 == wake_data)
             wake_fd_drain(poller->wake);
         else
-            events[count++] = (struct host_event){batch[i].data.u64, ready_of_epoll(batch[i].events)};
+            events[count++] = (struct host_event){ batch[i].data.u64, ready_of_epoll(batch[i].events) };
     }
     return count;
 }
@@ -165,7 +166,7 @@ void chengi_host_poller_notify(struct host_poller *poller)
 
 int chengi_host_poll_pair(int fd, unsigned events, int wake_fd, int64_t deadline_ns)
 {
-    struct pollfd fds[2] = {{.fd = fd, .events = 0}, {.fd = wake_fd, .events = POLLIN}};
+    struct pollfd fds[2] = { { .fd = fd, .events = 0 }, { .fd = wake_fd, .events = POLLIN } };
     struct timespec t;
     if (events & CHENGI_HOST_READABLE)
         fds[0].events |= POLLIN | POLLRDHUP;
