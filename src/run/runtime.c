@@ -51,6 +51,7 @@ int chengi_runtime_run(struct cheng_task *task)
 static struct {
     struct latch latch;
     struct runtime *runtime; /* set once, with release */
+    struct runtime *left;    /* by forks: nothing runs on them; kept so that leak checkers know of them */
 } standard;
 
 static void *worker_main(void *argument)
@@ -112,7 +113,11 @@ void chengi_runtime_after_fork(void)
     struct runtime *runtime = standard.runtime;
     for (unsigned i = 0; runtime != NULL && i < runtime->count; i++)
         chengi_host_poller_close(&runtime->workers[i].poller); /* or both processes would share its events */
-    standard.runtime = NULL; /* its memory stays: a coroutine may be running on it */
+    if (runtime != NULL) { /* its memory stays, and what its workers have: a coroutine may be running on it */
+        runtime->former = standard.left;
+        standard.left = runtime;
+    }
+    standard.runtime = NULL;
     standard.latch = (struct latch){ 0 };
     if (chengi_worker != NULL) {
         struct cheng_task *self = chengi_runner_self();

@@ -91,6 +91,7 @@ struct worker {
 
 struct runtime {
     unsigned count;
+    struct runtime *former; /* in the list of those that forks have left */
 
     _Alignas(CHENGI_CACHE_LINE) uint32_t sleepers;
     uint32_t sentinel;     /* a sleeper looks now and then whether a newest task grows old */
