@@ -190,8 +190,7 @@ void chengi_runner_recycle(struct cheng_task *runner)
     magazine.free = runner;
     if (unlikely(++magazine.count >= MAGAZINE)) {
         chengi_latch_acquire(&table.latch);
-        while (magazine.count > MAGAZINE / 2) {
-            struct cheng_task *slot = magazine.free;
+        for (struct cheng_task *slot; magazine.count > MAGAZINE / 2 && (slot = magazine.free) != NULL;) {
             magazine.free = slot->next;
             slot->next = table.free;
             table.free = slot;
