@@ -354,7 +354,7 @@ static struct cheng_task *pick(struct worker *worker)
 
 /* ---- switching ---- */
 
-static void stack_main(void *stack, void *first);
+static void stack_main(void *argument, void *value);
 
 static struct stack *take_stack(struct worker *worker, struct cheng_task *task)
 {
