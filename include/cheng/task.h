@@ -96,7 +96,7 @@ CHENG_API CHENG_NODISCARD int cheng_task_result(cheng_task *task, void *out, siz
 CHENG_API void cheng_task_free(cheng_task *task);
 
 /* Asks the task to end. Its present wait, if it is a cancellation point, ends. Does not block. Works on
- * oneself; nothing happens to a task that has ended. */
+ * oneself; nothing happens to a task that has ended. The caller has a handle that nobody frees meanwhile. */
 CHENG_API void cheng_cancel(cheng_task *task);
 
 /* Holds cancellation of the calling task off (true) or lets it through again (false); nests. */
