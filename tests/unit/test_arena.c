@@ -157,7 +157,7 @@ static void as_another_program(const char *name)
     assert_int_equal(cheng_arena_free(arena), 0);
 }
 
-TEST(attach_from_another_program) // noqemu: starts itself again
+TEST(attach_from_another_program) // noqemu: novalgrind: starts itself again
 {
     const char *inherited = getenv("CHENG_TEST_ARENA");
     if (inherited != NULL) {

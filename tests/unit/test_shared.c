@@ -775,7 +775,7 @@ static void open_by_name(const char *name)
     assert_int_equal(cheng_lock_acquire_until(&root->lock, CHENG_NOW), 0); /* and dies with it */
 }
 
-TEST(objects_of_an_unrelated_process) // noqemu: starts itself again
+TEST(objects_of_an_unrelated_process) // noqemu: novalgrind: starts itself again
 {
     const char *inherited = getenv("CHENG_TEST_ARENA");
     if (inherited != NULL) {

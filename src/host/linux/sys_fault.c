@@ -7,6 +7,9 @@
 
 #include "host/host.h"
 
+/* A signal frame with AVX-512 takes 12 KiB, snprintf some more. */
+enum { FAULT_STACK = 64 << 10 };
+
 static void (*fault_handler)(const void *address);
 static struct sigaction before;
 
@@ -29,7 +32,7 @@ int chengi_host_watch_faults(void (*handler)(const void *address))
 /* A thread that has such a stack keeps its own. */
 int chengi_host_fault_stack(void **out)
 {
-    stack_t present, stack = { .ss_size = (size_t)sysconf(_SC_SIGSTKSZ) + 16384 };
+    stack_t present, stack = { .ss_size = FAULT_STACK };
     if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE))
         return 0;
     stack.ss_sp = malloc(stack.ss_size);
