@@ -128,13 +128,6 @@ static unsigned number_of(const struct stack *stack)
     return (unsigned)((size_t)(stack->low - stack->region->base) / slice_size());
 }
 
-/* Slices lie whole pages apart: without a shift of its own, what each touches first would fall into the same few sets
- * of the cache. Up to 1.9 KiB, so that a parked one still fits its first page. */
-static size_t shift_of(const struct region *region, const char *base)
-{
-    return region == NULL ? 0 : (size_t)(base - region->base) / slice_size() % 16 * 128;
-}
-
 struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *value))
 {
     size_t page = chengi_host_page_size();
@@ -144,7 +137,7 @@ struct stack *chengi_stack_new(size_t size, void (*entry)(void *stack, void *val
     if (base == NULL)
         return NULL;
     char *low = base + chengi_stack_guard();
-    size_t top = size - shift_of(region, base) - ((sizeof(struct stack) + 63) & ~(size_t)63);
+    size_t top = size - ((sizeof(struct stack) + 63) & ~(size_t)63);
     struct stack *stack = (struct stack *)(void *)(low + top);
     stack->low = low;
     stack->size = size;

@@ -4,11 +4,12 @@
  *   sp + 8   r14      sp + 32  rbx
  *   sp + 16  r13      sp + 40  rbp      sp + 48  where to continue */
 #if defined(__x86_64__)
+/* Aligned to a cache line, of which it fills one. */
     .macro SWITCH name, leave
     .globl \name
     .hidden \name
     .type \name, @function
-    .p2align 4
+    .p2align 6
 \name: /* rdi: save, rsi: to, rdx: value */
     .cfi_startproc
     pushq %rbp
