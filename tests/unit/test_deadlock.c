@@ -217,6 +217,8 @@ TEST(another_has_a_deadline)
             while (!task_waits(task, CHENGI_WAIT_LOCK) &&
                    cheng_task_is_alive(task)) /* or over, on a slow machine */
                 cheng_yield();
+            /* it waits, but may not have walked yet: then, one with a deadline of its own could find the whole cycle */
+            cheng_sleep(20 * CHENG_MILLISECOND);
         }
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(actor_join(&ring.members[i].actor), i == who ? -ETIMEDOUT : 0);
