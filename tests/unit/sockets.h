@@ -24,6 +24,21 @@ static inline void everywhere(int (*function)(void *context), void *context)
     }
 }
 
+static inline int everywhere_body(void *context)
+{
+    (*(void (**)(void))context)();
+    return 0;
+}
+
+/* A case that is run in every place. */
+#define TEST_EVERYWHERE(name)                                                                                \
+    static void name##_anywhere(void);                                                                       \
+    TEST(name)                                                                                               \
+    {                                                                                                        \
+        everywhere(everywhere_body, &(void (*)(void)){ name##_anywhere });                                   \
+    }                                                                                                        \
+    static void name##_anywhere(void)
+
 struct pair {
     cheng_socket *a, *b;
 };

@@ -1,9 +1,6 @@
 /* Deadlocks of locks and joins: found, told to whom closes the cycle, and described; and what is none. */
 #include "unit/actors.h"
-
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "unit/processes.h"
 
 enum { MOST = 10 };
 
@@ -105,14 +102,15 @@ static int take_mine_then_the_next(void *context)
     return rc;
 }
 
-static void ring_start(struct ring *ring, unsigned count)
+/* The members are of each place in turn, beginning with that one. */
+static void ring_start(struct ring *ring, unsigned count, unsigned place)
 {
     memset(ring, 0, sizeof *ring);
     ring->count = count;
     for (unsigned i = 0; i < count; i++) {
         ring->members[i].ring = ring;
         ring->members[i].number = i;
-        actor_start(&ring->members[i].actor, (enum place)(i % PLACES), take_mine_then_the_next,
+        actor_start(&ring->members[i].actor, (enum place)((place + i) % PLACES), take_mine_then_the_next,
                     &ring->members[i]);
     }
     for (unsigned i = 0; i < count; i++)
@@ -143,7 +141,7 @@ static void ring_in_order(unsigned count)
 {
     static struct ring ring;
     unsigned told = 0;
-    ring_start(&ring, count);
+    ring_start(&ring, count, IN_THREAD);
     for (unsigned i = 0; i < count; i++) {
         cheng_event_set(&ring.members[i].go);
         if (i + 1 < count)
@@ -183,7 +181,7 @@ static void ring_at_once(unsigned count)
 {
     static struct ring ring;
     unsigned told = 0;
-    ring_start(&ring, count);
+    ring_start(&ring, count, IN_THREAD);
     for (unsigned i = 0; i < count; i++)
         cheng_event_set(&ring.members[i].go);
     for (unsigned i = 0; i < count; i++) {
@@ -205,32 +203,39 @@ TEST(rings_at_once)
 
 /* ---- what is no deadlock ---- */
 
+/* It has walked before the others come: else it could find the whole cycle, and be told in spite of its deadline. So it is
+ * a coroutine of the caller's own thread, which goes on only when that one sleeps. */
+static int one_waits_for_a_while(const void *argument, void *result)
+{
+    static struct ring ring;
+    unsigned who = *(const unsigned *)argument;
+    (void)result;
+    ring_start(&ring, 3, IN_COROUTINE + PLACES - who);
+    ring.members[who].deadline = cheng_after(200 * CHENG_MILLISECOND);
+    for (unsigned i = 0; i < 3; i++) {
+        struct member *member = &ring.members[(who + i) % 3];
+        cheng_event_set(&member->go);
+        while (!task_waits(member->actor.self, CHENGI_WAIT_LOCK) &&
+               cheng_task_is_alive(member->actor.self)) /* or over, on a slow machine */
+            cheng_yield();
+    }
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(actor_join(&ring.members[i].actor), i == who ? -ETIMEDOUT : 0);
+    assert_int_equal(ring.told, 0);
+    return 0;
+}
+
 TEST(another_has_a_deadline)
 {
-    for (unsigned who = 0; who < 2; who++) {
-        static struct ring ring;
-        ring_start(&ring, 3);
-        ring.members[who].deadline = cheng_after(200 * CHENG_MILLISECOND);
-        for (unsigned i = 0; i < 3; i++) {
-            cheng_task *task = ring.members[i].actor.self;
-            cheng_event_set(&ring.members[i].go);
-            while (!task_waits(task, CHENGI_WAIT_LOCK) &&
-                   cheng_task_is_alive(task)) /* or over, on a slow machine */
-                cheng_yield();
-            /* it waits, but may not have walked yet: then, one with a deadline of its own could find the whole cycle */
-            cheng_sleep(20 * CHENG_MILLISECOND);
-        }
-        for (unsigned i = 0; i < 3; i++)
-            assert_int_equal(actor_join(&ring.members[i].actor), i == who ? -ETIMEDOUT : 0);
-        assert_int_equal(ring.told, 0);
-    }
+    for (unsigned who = 0; who < 3; who++)
+        assert_int_equal(cheng_run(NULL, one_waits_for_a_while, &who, sizeof who), 0);
 }
 
 /* Its own deadline does not keep the closing call from being told: it need not wait for what cannot come. */
 TEST(ones_own_deadline)
 {
     static struct ring ring;
-    ring_start(&ring, 2);
+    ring_start(&ring, 2, IN_THREAD);
     ring.members[1].deadline = cheng_after(60 * CHENG_SECOND);
     cheng_event_set(&ring.members[0].go);
     wait_until_blocked(ring.members[0].actor.self, CHENGI_WAIT_LOCK);
@@ -369,31 +374,17 @@ TEST(a_lock_and_a_join)
 
 /* ---- calls that cannot return an error ---- */
 
-static _Noreturn void acquire_twice(void)
+static void acquire_twice(void *unused)
 {
+    (void)unused;
     cheng_lock_acquire(&lock);
-    cheng_lock_acquire(&lock);
-    _exit(1); /* not reached */
+    cheng_lock_acquire(&lock); /* does not return */
 }
 
 TEST(plain_acquire_reports_and_aborts)
 {
-    char text[1024] = "";
-    size_t size = 0;
-    int ends[2], status;
-    assert_int_equal(pipe(ends), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        signal(SIGABRT, SIG_DFL);
-        acquire_twice();
-    }
-    close(ends[1]);
-    for (ssize_t n; (n = read(ends[0], text + size, sizeof text - 1 - size)) > 0; size += (size_t)n)
-        ;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGABRT);
+    char text[1024];
+    assert_true(killed_by(last_words(acquire_twice, NULL, text, sizeof text), SIGABRT));
     assert_mentions(text, "cheng: deadlock: MainThread waits for itself");
     assert_mentions(text, "test_deadlock.c:");
 }

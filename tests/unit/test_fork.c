@@ -1,19 +1,6 @@
 /* The child of a threaded program's fork: its own thread is all that is left; what others held is owner-dead. */
 #include "unit/actors.h"
-
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static void wait_for_child(pid_t pid)
-{
-    int status = -1;
-    assert_true(pid > 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (status != 0)
-        fail_msg("the child: %s %d", WIFSIGNALED(status) ? "signal" : "status",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-}
+#include "unit/processes.h"
 
 /* Runs `what` in a child that a hang would kill. */
 static void in_child(void (*what)(void))
@@ -24,7 +11,7 @@ static void in_child(void (*what)(void))
         what();
         _exit(0);
     }
-    wait_for_child(pid);
+    wait_for(pid);
 }
 
 static int return_42(const void *argument, void *result)
@@ -129,7 +116,7 @@ static int fork_and_start(void *context)
         assert_int_equal(cheng_sleep(CHENG_MILLISECOND), 0);
         _exit(0);
     }
-    wait_for_child(pid);
+    wait_for(pid);
     return cheng_sleep(CHENG_MILLISECOND);
 }
 
@@ -162,7 +149,7 @@ static int go_on_in_the_child(void *context)
         start_anew();
         return 0;
     }
-    wait_for_child(pid);
+    wait_for(pid);
     assert_int_equal(cheng_lock_release(&mine), 0);
     return 0;
 }

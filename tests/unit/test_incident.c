@@ -1,9 +1,6 @@
 /* The hook, and failures that nobody collects. Deadlocks and dead owners: test_deadlock.c, test_lock.c. */
 #include "unit/actors.h"
-
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "unit/processes.h"
 
 static struct {
     unsigned count; /* atomic */
@@ -120,24 +117,19 @@ TEST(a_join_in_vain_does_not_collect)
 }
 
 /* By default a failure is told, and the program goes on. */
+static void leave_a_failure(void *unused)
+{
+    (void)unused;
+    cheng_task *task = start_failing(CHENG_COROUTINE, -ECANCELED, "Lonely");
+    wait_for_end(task);
+    cheng_task_free(task);
+    _exit(5);
+}
+
 TEST(default_hook_reports)
 {
-    char text[256] = "";
-    size_t size = 0;
-    int ends[2], status;
-    assert_int_equal(pipe(ends), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(ends[1], STDERR_FILENO);
-        cheng_task *task = start_failing(CHENG_COROUTINE, -ECANCELED, "Lonely");
-        wait_for_end(task);
-        cheng_task_free(task);
-        _exit(5);
-    }
-    close(ends[1]);
-    for (ssize_t n; (n = read(ends[0], text + size, sizeof text - 1 - size)) > 0; size += (size_t)n)
-        ;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    char text[256];
+    int status = last_words(leave_a_failure, NULL, text, sizeof text);
     assert_int_equal(WEXITSTATUS(status), 5);
     assert_non_null(strstr(text, "cheng: Lonely failed and nobody joined it: "));
 }
@@ -171,20 +163,17 @@ TEST(the_hook_may_call_anything)
     }
 }
 
-TEST(misuse)
+static void acquire_what_is_no_lock(void *unused)
 {
     static cheng_lock odd = { .kind = 5 << 24 | 77 };
-    int status;
-    pid_t pid = fork();
-    if (pid == 0) {
-        signal(SIGABRT, SIG_DFL);
-        fclose(stderr);
-        cheng_lock_acquire(&odd);
-        _exit(1);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGABRT);
+    (void)unused;
+    cheng_lock_acquire(&odd);
+}
+
+TEST(misuse)
+{
+    char text[256];
+    assert_true(killed_by(last_words(acquire_what_is_no_lock, NULL, text, sizeof text), SIGABRT));
 }
 
 TEST(strerror_knows_every_code)

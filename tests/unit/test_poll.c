@@ -12,11 +12,10 @@ static void close_both(const int fds[2])
     close(fds[1]);
 }
 
-static int ready(void *context)
+TEST_EVERYWHERE(ready)
 {
     int fds[2];
     unsigned found = 99;
-    (void)context;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     const int flags = fcntl(fds[0], F_GETFL);
     assert_int_equal(cheng_poll(fds[0], CHENG_WRITABLE, &found, CHENG_FOREVER), 0);
@@ -33,19 +32,12 @@ static int ready(void *context)
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, NULL, CHENG_FOREVER), 0);
     assert_int_equal(fcntl(fds[0], F_GETFL), flags);
     close_both(fds);
-    return 0;
 }
 
-TEST(ready)
-{
-    everywhere(ready, NULL);
-}
-
-static int deadlines(void *context)
+TEST_EVERYWHERE(deadlines)
 {
     int fds[2];
     unsigned found = 99;
-    (void)context;
     make_pipe(fds);
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, CHENG_NOW), -EAGAIN);
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_deadline_at(1)), -ETIMEDOUT);
@@ -59,19 +51,12 @@ static int deadlines(void *context)
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, cheng_deadline_at(1)), 0); /* tries once */
     assert_int_equal(found, CHENG_READABLE);
     close_both(fds);
-    return 0;
 }
 
-TEST(deadlines)
-{
-    everywhere(deadlines, NULL);
-}
-
-static int errors(void *context)
+TEST_EVERYWHERE(errors)
 {
     unsigned found = 99;
     const int never = 900; /* a small one could come to life as a descriptor of the library's */
-    (void)context;
     assert_int_equal(cheng_poll(-1, CHENG_READABLE, &found, CHENG_FOREVER), -EBADF);
     assert_int_equal(cheng_poll(never, CHENG_READABLE, &found, CHENG_FOREVER), -EBADF);
     assert_int_equal(cheng_poll(never, CHENG_READABLE, &found, CHENG_NOW), -EBADF);
@@ -79,19 +64,12 @@ static int errors(void *context)
     assert_int_equal(cheng_poll(0, 0, &found, CHENG_NOW), -EINVAL);
     assert_int_equal(cheng_poll(0, 4, &found, CHENG_NOW), -EINVAL);
     assert_int_equal(found, 99);
-    return 0;
 }
 
-TEST(errors)
-{
-    everywhere(errors, NULL);
-}
-
-static int hang_up(void *context)
+TEST_EVERYWHERE(hang_up)
 {
     int fds[2];
     unsigned found = 0;
-    (void)context;
     make_pipe(fds);
     close(fds[1]);
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, CHENG_FOREVER), 0);
@@ -102,37 +80,23 @@ static int hang_up(void *context)
     assert_int_equal(cheng_poll(fds[1], CHENG_WRITABLE, &found, CHENG_FOREVER), 0);
     assert_int_equal(found, CHENG_WRITABLE);
     close(fds[1]);
-    return 0;
 }
 
-TEST(hang_up)
-{
-    everywhere(hang_up, NULL);
-}
-
-static int regular_file(void *context)
+TEST_EVERYWHERE(regular_file)
 {
     unsigned found = 0;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    (void)context;
     assert_true(fd >= 0);
     assert_int_equal(cheng_poll(fd, CHENG_READABLE | CHENG_WRITABLE, &found, CHENG_FOREVER),
                      0); /* always ready */
     assert_int_equal(found, CHENG_READABLE | CHENG_WRITABLE);
     close(fd);
-    return 0;
-}
-
-TEST(regular_file)
-{
-    everywhere(regular_file, NULL);
 }
 
 /* A number that was closed and is another file now, while the worker knew the first. */
-static int numbers_are_used_again(void *context)
+TEST_EVERYWHERE(numbers_are_used_again)
 {
     int fds[2], first = -1;
-    (void)context;
     for (int i = 0; i < 5; i++) {
         unsigned found = 0;
         make_pipe(fds);
@@ -144,12 +108,6 @@ static int numbers_are_used_again(void *context)
         assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, &found, CHENG_FOREVER), 0);
         close_both(fds);
     }
-    return 0;
-}
-
-TEST(numbers_are_used_again)
-{
-    everywhere(numbers_are_used_again, NULL);
 }
 
 /* ---- two who wait ---- */
@@ -272,13 +230,12 @@ TEST(reader_and_writer)
 }
 
 /* A descriptor that was polled, then made a socket: its events belong to the socket from then on. */
-static int polled_then_adopted(void *context)
+TEST_EVERYWHERE(polled_then_adopted)
 {
     int fds[2];
     char byte;
     size_t n;
     cheng_socket *s;
-    (void)context;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, NULL, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
     assert_int_equal(cheng_socket_adopt(&s, fds[0]), 0);
@@ -290,19 +247,12 @@ static int polled_then_adopted(void *context)
     }
     cheng_socket_free(s);
     close(fds[1]);
-    return 0;
-}
-
-TEST(polled_then_adopted)
-{
-    everywhere(polled_then_adopted, NULL);
 }
 
 /* Entries for numbers far apart. */
-static int high_numbers(void *context)
+TEST_EVERYWHERE(high_numbers)
 {
     int fds[2];
-    (void)context;
     make_pipe(fds);
     for (int at = 60; at < 2000; at = at * 2 + 1) {
         int high = fcntl(fds[0], F_DUPFD_CLOEXEC, at);
@@ -312,10 +262,4 @@ static int high_numbers(void *context)
         close(high);
     }
     close_both(fds);
-    return 0;
-}
-
-TEST(high_numbers)
-{
-    everywhere(high_numbers, NULL);
 }

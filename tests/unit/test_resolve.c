@@ -44,13 +44,12 @@ TEST(this_machine) // novalgrind: a helper thread keeps what glibc's resolver ha
     everywhere(this_machine, NULL);
 }
 
-static int errors(void *context)
+TEST_EVERYWHERE(errors)
 {
     cheng_address addresses[1];
     char long_name[300];
     size_t found = 99;
     cheng_socket *s;
-    (void)context;
     memset(long_name, 'a', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     assert_int_equal(cheng_resolve(NULL, addresses, 1, &found), -EINVAL);
@@ -61,46 +60,26 @@ static int errors(void *context)
     assert_int_equal(cheng_connect_until(&s, "no-such-host.invalid", "80", CHENG_NOW),
                      -EAGAIN); /* it would block */
     assert_int_equal(found, 99);
-    return 0;
 }
 
-TEST(errors)
-{
-    everywhere(errors, NULL);
-}
-
-static int unknown(void *context)
+TEST_EVERYWHERE(unknown) // novalgrind: a helper thread keeps what glibc's resolver has read
 {
     cheng_address addresses[1];
     size_t found = 99;
-    (void)context;
     int rc = cheng_resolve("no-such-host.invalid", addresses, 1, &found);
     assert_true(rc == -ENOENT || rc == -EHOSTUNREACH); /* with a name server, and without one */
     assert_int_equal(found, 99);
-    return 0;
-}
-
-TEST(unknown) // novalgrind: a helper thread keeps what glibc's resolver has read
-{
-    everywhere(unknown, NULL);
 }
 
 /* The look-up goes on without who asked for it; what it wrote to must still be there. */
-static int leave_early(void *context)
+TEST_EVERYWHERE(leave_early) // novalgrind: a helper thread keeps what glibc's resolver has read
 {
     cheng_socket *s;
-    (void)context;
     for (unsigned i = 0; i < 20; i++) {
         int rc =
             cheng_connect_until(&s, "no-such-host.invalid", "80", cheng_after(i * 20 * CHENG_MICROSECOND));
         assert_true(rc == -ETIMEDOUT || rc == -ENOENT || rc == -EHOSTUNREACH);
     }
-    return 0;
-}
-
-TEST(leave_early) // novalgrind: a helper thread keeps what glibc's resolver has read
-{
-    everywhere(leave_early, NULL);
 }
 
 static int many_at_once(const void *argument, void *result)

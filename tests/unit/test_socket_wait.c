@@ -1,0 +1,210 @@
+/* Who waits for a socket runs out of time, is cancelled, or has the socket closed under it. */
+#include "unit/sockets.h"
+
+TEST_EVERYWHERE(deadlines)
+{
+    struct pair pair = tcp_pair();
+    char service[8], buffer[8];
+    cheng_socket *listener = listen_here(service), *s = NULL;
+    size_t n = 99;
+    const cheng_deadline past = cheng_deadline_at(1);
+    assert_int_equal(cheng_socket_read_until(pair.a, buffer, 8, &n, CHENG_NOW), -EAGAIN);
+    assert_int_equal(cheng_socket_read_until(pair.a, buffer, 8, &n, past), -ETIMEDOUT);
+    assert_int_equal(cheng_accept_until(&s, listener, CHENG_NOW), -EAGAIN);
+    assert_int_equal(cheng_accept_until(&s, listener, past), -ETIMEDOUT);
+
+    int64_t before = cheng_clock_ns();
+    assert_int_equal(cheng_socket_read_until(pair.a, buffer, 8, &n, cheng_after(20 * CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
+    assert_int_equal(cheng_accept_until(&s, listener, cheng_after(20 * CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_true(cheng_clock_ns() - before >= 40 * CHENG_MILLISECOND);
+
+    fill(pair.a);
+    before = cheng_clock_ns();
+    assert_int_equal(cheng_socket_write_until(pair.a, "x", 1, past), -ETIMEDOUT);
+    assert_int_equal(cheng_socket_write_until(pair.a, "x", 1, cheng_after(20 * CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
+    assert_true(cheng_clock_ns() - before >= 20 * CHENG_MILLISECOND);
+    assert_int_equal(n, 99); /* out-parameters are left alone */
+    assert_null(s);
+
+    assert_int_equal(cheng_socket_write(pair.b, "late", 4), 0); /* who is late, or in a hurry, tries once */
+    assert_int_equal(cheng_socket_read_until(pair.a, buffer, 2, &n, past), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(cheng_socket_read_until(pair.a, buffer, 2, &n, CHENG_NOW), 0);
+    assert_int_equal(n, 2);
+    int client = raw_connect(service);
+    assert_int_equal(cheng_accept_until(&s, listener, past), 0);
+    close(client);
+    cheng_socket_free(s);
+    cheng_socket_free(listener);
+    pair_free(&pair);
+}
+
+/* ---- who waits is cancelled, or the socket closed under it ---- */
+
+struct waiting {
+    struct pair pair;
+    cheng_socket *listener;
+    int which, rc;
+};
+
+static int wait_for_it(void *context)
+{
+    struct waiting *w = context;
+    static const char block[1 << 16];
+    char byte;
+    size_t n;
+    cheng_socket *s;
+    if (w->which == 0)
+        w->rc = cheng_socket_read(w->pair.a, &byte, 1, &n);
+    else if (w->which == 1)
+        w->rc = cheng_accept(&s, w->listener);
+    else
+        do
+            w->rc = cheng_socket_write(w->pair.a, block, sizeof block);
+        while (w->rc == 0);
+    return 0;
+}
+
+static void begin_waiting(struct waiting *w, struct actor *actor, enum place place, int which)
+{
+    char service[8];
+    *w = (struct waiting){ tcp_pair(), listen_here(service), which, 1 };
+    if (which == 2)
+        fill(w->pair.a);
+    actor_start(actor, place, wait_for_it, w);
+    wait_until_blocked(actor->self, which == 2 ? CHENGI_WAIT_WRITE : CHENGI_WAIT_READ);
+}
+
+static void end_waiting(struct waiting *w)
+{
+    cheng_socket_free(w->listener);
+    pair_free(&w->pair);
+}
+
+TEST(cancel)
+{
+    EACH_PLACE(place)
+    for (int which = 0; which < 3; which++) {
+        struct waiting w;
+        struct actor actor;
+        char byte;
+        size_t n;
+        begin_waiting(&w, &actor, (enum place)place, which);
+        cheng_cancel(actor.self);
+        assert_int_equal(actor_join(&actor), 0);
+        assert_int_equal(w.rc, -ECANCELED);
+        if (which == 0) { /* the socket is as it was */
+            assert_int_equal(cheng_socket_write(w.pair.b, "x", 1), 0);
+            assert_int_equal(cheng_socket_read(w.pair.a, &byte, 1, &n), 0);
+        }
+        end_waiting(&w);
+    }
+}
+
+TEST(close_wakes_who_waits)
+{
+    EACH_PLACE(place)
+    for (int which = 0; which < 3; which++) {
+        struct waiting w;
+        struct actor actor;
+        begin_waiting(&w, &actor, (enum place)place, which);
+        cheng_socket_close(which == 1 ? w.listener : w.pair.a);
+        assert_int_equal(actor_join(&actor), 0);
+        assert_int_equal(w.rc, -EBADF);
+        end_waiting(&w);
+    }
+}
+
+TEST_EVERYWHERE(closed)
+{
+    struct pair pair = unix_pair();
+    char service[8], byte;
+    cheng_socket *listener = listen_here(service), *s;
+    size_t n;
+    int fd = cheng_socket_fd(pair.a);
+    assert_true(fd >= 0);
+    cheng_socket_close(pair.a);
+    cheng_socket_close(pair.a); /* again is harmless */
+    cheng_socket_close(listener);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_int_equal(cheng_socket_read(pair.a, &byte, 1, &n), -EBADF);
+    assert_int_equal(cheng_socket_read_until(pair.a, &byte, 1, &n, CHENG_NOW), -EBADF);
+    assert_int_equal(cheng_socket_write(pair.a, "x", 1), -EBADF);
+    assert_int_equal(cheng_socket_finish(pair.a), -EBADF);
+    assert_int_equal(cheng_accept(&s, listener), -EBADF);
+    assert_int_equal(cheng_socket_fd(pair.a), -EBADF);
+    assert_int_equal(cheng_socket_port(listener), -EBADF);
+    cheng_socket_free(listener);
+    pair_free(&pair);
+    cheng_socket_free(NULL);
+}
+
+TEST(busy)
+{
+    EACH_PLACE(place)
+    for (int which = 0; which < 3; which++) {
+        struct waiting w;
+        struct actor actor;
+        char byte;
+        size_t n;
+        cheng_socket *s;
+        begin_waiting(&w, &actor, (enum place)place, which);
+        if (which == 0) {
+            assert_int_equal(cheng_socket_read(w.pair.a, &byte, 1, &n), -EBUSY);
+            assert_int_equal(cheng_socket_read_until(w.pair.a, &byte, 1, &n, CHENG_NOW), -EBUSY);
+            assert_int_equal(cheng_socket_write(w.pair.a, "x", 1), 0); /* the other direction is free */
+        } else if (which == 1) {
+            assert_int_equal(cheng_accept_until(&s, w.listener, CHENG_NOW), -EBUSY);
+        } else {
+            assert_int_equal(cheng_socket_write(w.pair.a, "x", 1), -EBUSY);
+            assert_int_equal(cheng_socket_read_until(w.pair.a, &byte, 1, &n, CHENG_NOW), -EAGAIN);
+        }
+        cheng_socket_close(which == 1 ? w.listener : w.pair.a);
+        actor_join(&actor);
+        end_waiting(&w);
+    }
+}
+
+/* Readers and writers come and go while it is closed: each call ends, and the descriptor is closed once. */
+struct rush {
+    cheng_socket *socket;
+    cheng_event *go;
+    bool writes;
+};
+
+static int rush_in(void *context)
+{
+    struct rush *rush = context;
+    char byte;
+    size_t n;
+    int rc = 0;
+    cheng_event_wait(rush->go);
+    while (rc != -EBADF)
+        rc = rush->writes ? cheng_socket_write_until(rush->socket, "x", 1, CHENG_NOW)
+                          : cheng_socket_read_until(rush->socket, &byte, 1, &n, CHENG_NOW);
+    return 0;
+}
+
+TEST(close_while_others_come)
+{
+    unsigned before = 0;
+    for (unsigned i = 0; i < scaled(400); i++) {
+        struct pair pair = unix_pair();
+        struct actor actors[4];
+        cheng_event go = { 0 };
+        struct rush in = { pair.a, &go, false }, out = { pair.a, &go, true };
+        for (unsigned k = 0; k < 4; k++)
+            actor_start(&actors[k], k < 2 ? IN_THREAD : IN_COROUTINE, rush_in, k % 2 ? &in : &out);
+        cheng_event_set(&go);
+        cheng_yield();
+        cheng_socket_close(pair.a);
+        for (unsigned k = 0; k < 4; k++)
+            assert_int_equal(actor_join(&actors[k]), 0);
+        pair_free(&pair);
+        if (i == 0)
+            before = open_descriptors();
+    }
+    assert_true(open_descriptors() <= before + 4); /* a thread's wake descriptor stays with its slot */
+}
