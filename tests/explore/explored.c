@@ -1,0 +1,40 @@
+#include "explore/explored.h"
+
+#include <string.h>
+
+void explored_run(cheng_explore_fn *body, cheng_explore_options options)
+{
+    cheng_explore_result result;
+    options.result = &result;
+    if (options.schedules == 0)
+        options.schedules = test_long() ? 100000 : 1000000;
+    if (options.time == 0)
+        options.time = test_long() ? 600 * CHENG_SECOND : EXPLORED_SECONDS * CHENG_SECOND;
+    enum cheng_finding finding = cheng_explore(body, NULL, &options);
+    printf("%s: %llu schedules%s, %.2f s\n", options.name, (unsigned long long)result.schedules,
+           result.complete ? ", all there are" : "", result.seconds);
+    assert_int_equal(finding, CHENG_FOUND_NOTHING);
+    assert_true(result.schedules > 0);
+}
+
+void explored_find(enum cheng_finding expected, cheng_explore_fn *body, cheng_explore_options options)
+{
+    enum { SEEDS = 100, SCHEDULES = 2000 };
+    cheng_explore_result result;
+    unsigned long long most = 0, sum = 0;
+    double slowest = 0;
+    options.result = &result;
+    options.schedules = SCHEDULES;
+    options.quiet = true;
+    for (options.seed = 1; options.seed <= SEEDS; options.seed++) {
+        assert_int_equal(cheng_explore(body, NULL, &options), expected);
+        assert_true(result.replays);
+        most = result.schedules > most ? result.schedules : most;
+        sum += result.schedules;
+        slowest = result.seconds > slowest ? result.seconds : slowest;
+    }
+    printf("%s: found by each of %d seeds, after %llu schedules (at most %llu), at most %.3f s\n",
+           options.name, SEEDS, sum / SEEDS, most, slowest);
+    setenv("CHENG_REPLAY", result.replay, 1); /* what the report says can be done */
+    assert_int_equal(cheng_explore(body, NULL, &options), expected);
+}
