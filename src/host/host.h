@@ -48,6 +48,8 @@ bool chengi_host_is_main_thread(uint64_t thread_id);
 void chengi_host_set_thread_name(const char *name);
 /* For the library's own threads: the program's signals are handled in its threads, not on ours. Faults are not held. */
 void chengi_host_block_signals(void);
+/* In a fork's child, whose only thread may be such a one: it takes the program's signals again. */
+void chengi_host_restore_signals(void);
 
 /* `at_end` is called, with the value that it set, in each thread that ends: after the destructors of C++
  * thread_locals. `in_child` is called in the child of each fork. Set once, by the layer `run`. */

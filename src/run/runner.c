@@ -88,6 +88,7 @@ static void in_child(void)
 {
     struct cheng_task *self = (struct cheng_task *)(void *)chengi_self;
     uint32_t mine = self == NULL ? 0 : self->self.word;
+    chengi_host_restore_signals();
     table.latch = (struct latch){ 0 };
     table.free = NULL; /* another thread may have been changing the list */
     if (self != NULL)
@@ -101,6 +102,8 @@ static void in_child(void)
                 if (!(runner->life & CHENGI_ENDED))
                     runner->status = -EOWNERDEAD; /* for who joins it here */
                 runner->life |= CHENGI_ENDED | CHENGI_JOINED;
+                runner->wake |=
+                    CHENGI_WOKEN; /* it waits no more: nothing for a cancel to end, or the graph to follow */
             }
             if (runner->wake_fd > 0) { /* the parent's wake-ups are not ours to take */
                 chengi_host_wake_fd_close(runner->wake_fd - 1);

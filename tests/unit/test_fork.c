@@ -2,6 +2,12 @@
 #include "unit/actors.h"
 #include "unit/processes.h"
 
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "run/worker.h"
+
 /* Runs `what` in a child that a hang would kill. */
 static void in_child(void (*what)(void))
 {
@@ -104,7 +110,108 @@ TEST(lock_reserved_for_another)
     in_child(take_reserved);
 }
 
+/* ---- tasks that did not come along ---- */
+
+static struct actor sleeper;
+
+/* The parent's workers are woken by descriptors that the child has closed, and whose numbers are soon other files'. */
+static void cancel_writes_to_no_file(void)
+{
+    struct pollfd files[64];
+    for (unsigned i = 0; i < 64; i++)
+        files[i] = (struct pollfd){ .fd = eventfd(0, EFD_NONBLOCK), .events = POLLIN };
+    cheng_cancel(sleeper.self);
+    assert_int_equal(poll(files, 64, 0), 0);
+}
+
+TEST(cancel_of_a_parents_task)
+{
+    for (enum place place = 0; place < PLACES; place++) {
+        cheng_event_clear(&stop);
+        actor_start(&sleeper, place, hold_until_stopped, &held[place]);
+        wait_until_blocked(sleeper.self, CHENGI_WAIT_EVENT);
+        while (place != IN_THREAD && !__atomic_load_n(&sleeper.self->worker->sleeping, __ATOMIC_ACQUIRE))
+            cheng_yield();
+        in_child(cancel_writes_to_no_file);
+        cheng_event_set(&stop);
+        assert_int_equal(actor_join(&sleeper), 0);
+    }
+}
+
+static int want_mine(void *context)
+{
+    (void)context;
+    int rc = cheng_lock_acquire_until(&mine, CHENG_FOREVER);
+    if (rc == 0)
+        assert_int_equal(cheng_lock_release(&mine), 0);
+    return rc;
+}
+
+static int sleep_a_little(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return cheng_sleep(20 * CHENG_MILLISECOND);
+}
+
+/* The child uses the slots of tasks that it has freed; what those waited for has no meaning any more. */
+static void join_in_the_slot_of_who_waited(void)
+{
+    cheng_task *task, *slot = sleeper.self;
+    cheng_task_free(slot);
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, sleep_a_little, NULL, 0, NULL), 0);
+    assert_ptr_equal(task, slot);
+    assert_int_equal(cheng_join(task, NULL), 0); /* not -EDEADLK */
+    cheng_task_free(task);
+}
+
+TEST(a_slot_of_the_parents) // notsan: noqemu: no threads in a threaded program's child
+{
+    cheng_lock_acquire(&mine);
+    actor_start(&sleeper, IN_COROUTINE, want_mine, NULL);
+    wait_until_blocked(sleeper.self, CHENGI_WAIT_LOCK);
+    in_child(join_in_the_slot_of_who_waited);
+    assert_int_equal(cheng_lock_release(&mine), 0);
+    assert_int_equal(actor_join(&sleeper), 0);
+}
+
 /* ---- from every kind of task ---- */
+
+/* The library's threads hold the program's signals; a child that is left with such a thread must not: it could not be
+ * ended. */
+static int fork_and_look_at_signals(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    sigset_t before;
+    pid_t pid = fork();
+    if (pid == 0) {
+        assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+        _exit(sigismember(&before, SIGTERM) || !sigismember(&before, SIGUSR2));
+    }
+    wait_for(pid);
+    return 0;
+}
+
+static int offload_the_fork(const void *argument, void *result)
+{
+    return cheng_offload(fork_and_look_at_signals, argument, result);
+}
+
+TEST(signals)
+{
+    static cheng_fn *const functions[] = { fork_and_look_at_signals, offload_the_fork };
+    sigset_t held_by_us;
+    sigemptyset(&held_by_us);
+    sigaddset(&held_by_us, SIGUSR2);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &held_by_us, NULL), 0); /* inherited by all threads */
+    for (unsigned i = 0; i < 2; i++) {
+        cheng_task *task;
+        int status = -1;
+        assert_int_equal(cheng_start(&task, CHENG_COROUTINE, functions[i], NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join(task, &status), 0);
+        assert_int_equal(status, 0);
+        cheng_task_free(task);
+    }
+}
 
 static int fork_and_start(void *context)
 {

@@ -10,6 +10,7 @@
 
 #include "base/compiler.h"
 #include "host/host.h"
+#include "host/latch.h"
 
 static pthread_key_t end_key;
 
@@ -79,6 +80,14 @@ bool chengi_host_is_main_thread(uint64_t thread_id)
     return thread_id == (uint64_t)getpid();
 }
 
+/* The program's own mask: that of the first of our threads, since later ones may be started by ours. */
+static struct {
+    struct latch latch;
+    bool known;
+    sigset_t mask;
+} programs;
+static __thread bool signals_blocked;
+
 void chengi_host_block_signals(void)
 {
     static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF };
@@ -86,7 +95,18 @@ void chengi_host_block_signals(void)
     sigfillset(&set);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigdelset(&set, faults[i]);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    chengi_latch_acquire(&programs.latch);
+    signals_blocked = pthread_sigmask(SIG_BLOCK, &set, programs.known ? NULL : &programs.mask) == 0;
+    programs.known = programs.known || signals_blocked;
+    chengi_latch_release(&programs.latch);
+}
+
+void chengi_host_restore_signals(void)
+{
+    programs.latch = (struct latch){ 0 };
+    if (signals_blocked)
+        pthread_sigmask(SIG_SETMASK, &programs.mask, NULL);
+    signals_blocked = false;
 }
 
 void chengi_host_set_thread_name(const char *name)
