@@ -237,14 +237,29 @@ static bool anybody_busy(const struct worker *worker)
     return false;
 }
 
-static bool work_in_sight(struct worker *worker)
+static bool fresh_in_sight(const struct runtime *runtime)
 {
-    if (load_relaxed(&worker->inbox) != NULL || load_relaxed(&worker->runtime->injected.count) != 0)
+    if (load_relaxed(&runtime->injected.count) != 0)
         return true;
-    for (unsigned i = 0; i < worker->runtime->count; i++)
-        if (load_relaxed(&worker->runtime->workers[i].fresh.count) != 0)
+    for (unsigned i = 0; i < runtime->count; i++)
+        if (load_relaxed(&runtime->workers[i].fresh.count) != 0)
             return true;
     return false;
+}
+
+static bool work_in_sight(const struct worker *worker)
+{
+    return load_relaxed(&worker->inbox) != NULL || fresh_in_sight(worker->runtime);
+}
+
+/* Who was looking for others' work, or was woken for it, but goes on with its own, wakes another to do it. */
+static void hand_on(struct worker *worker)
+{
+    struct runtime *runtime = worker->runtime;
+    bool suspects = worker->suspect != NULL &&
+                    load_relaxed(&runtime->workers[worker->suspect_of].newest) == worker->suspect;
+    if (load_relaxed(&runtime->sleepers) != 0 && (suspects || fresh_in_sight(runtime)))
+        wake_one(runtime);
 }
 
 /* While another is busy, its newest task may grow old: when to look. Told of one by submit, or seeing one, soon;
@@ -340,15 +355,17 @@ static struct cheng_task *pick(struct worker *worker)
         }
         if (drain_inbox(worker) || expire_timers(worker))
             continue;
-        if (!worker->alone) {
-            if ((task = steal(worker)) != NULL)
-                return task;
-            if (spin_for_work(worker))
-                continue;
+        if (!worker->alone && (task = steal(worker)) != NULL)
+            return task;
+        if (worker->alone || !spin_for_work(worker)) {
+            sleep_in_poller(worker);
+            worker->look_at = worker->tick + worker->look_every;
+            worker->looked_ns = 0;
         }
-        sleep_in_poller(worker);
-        worker->look_at = worker->tick + worker->look_every;
-        worker->looked_ns = 0;
+        drain_inbox(worker);
+        expire_timers(worker);
+        if (worker->head != NULL && !worker->alone)
+            hand_on(worker);
     }
 }
 
