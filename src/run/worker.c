@@ -112,6 +112,15 @@ static void wake_one(struct runtime *runtime)
     }
 }
 
+/* Any worker may begin the task; one that sleeps is woken for it. */
+static void offer(struct runtime *runtime, struct fresh *fresh, struct cheng_task *task)
+{
+    fresh_push(fresh, task);
+    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
+    if (load_relaxed(&runtime->sleepers) != 0)
+        wake_one(runtime);
+}
+
 void chengi_worker_ready(struct cheng_task *task)
 {
     struct worker *worker = task->worker;
@@ -153,18 +162,12 @@ void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
     struct cheng_task *older = __atomic_exchange_n(&worker->newest, task, __ATOMIC_ACQ_REL);
     if (older == NULL)
         return; /* stolen meanwhile */
-    fresh_push(&worker->fresh, older);
-    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
-    if (load_relaxed(&runtime->sleepers) != 0)
-        wake_one(runtime);
+    offer(runtime, &worker->fresh, older);
 }
 
 void chengi_worker_inject(struct runtime *runtime, struct cheng_task *task)
 {
-    fresh_push(&runtime->injected, task);
-    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
-    if (load_relaxed(&runtime->sleepers) != 0)
-        wake_one(runtime);
+    offer(runtime, &runtime->injected, task);
 }
 
 /* ---- looking for work ---- */
@@ -434,7 +437,6 @@ static bool board(struct worker *worker, struct cheng_task *task)
         struct stack *stack = take_stack(worker, task);
         if (unlikely(stack == NULL))
             return false;
-        worker->no_stack_since_ns = 0;
         task->stack = stack;
         store_relaxed(&task->worker, worker);
         task->context = stack->context;
@@ -444,22 +446,25 @@ static bool board(struct worker *worker, struct cheng_task *task)
     return true;
 }
 
-/* A task that finds no stack waits among the fresh ones until somebody ends and leaves one; if nobody has for a second,
- * it ends with -ENOMEM. */
+/* A task that finds no stack waits among the fresh ones until somebody ends and leaves one, or another worker has one;
+ * after a second it ends with -ENOMEM. Its timer, in no wheel yet, keeps the time. */
 static void wait_for_stack(struct worker *worker, struct cheng_task *task)
 {
     int64_t now = chengi_host_now();
-    if (worker->no_stack_since_ns == 0)
-        worker->no_stack_since_ns = now;
-    if (now - worker->no_stack_since_ns > no_stack_most_ns) {
+    if (task->timer.deadline_ns == 0)
+        task->timer.deadline_ns = now + no_stack_most_ns;
+    if (now > task->timer.deadline_ns) {
+        struct cheng_task *self = chengi_runner_self();
         worker->live--;
+        chengi_runner_become(worker->root); /* for the incident hook may wait, and `self` does already */
         chengi_task_refuse(task, -ENOMEM);
+        chengi_runner_become(self);
         return;
     }
     if (worker->alone)
         run_queue_push(worker, task);
     else
-        fresh_push(&worker->fresh, task);
+        offer(worker->runtime, &worker->fresh, task);
     poll_events(worker, now + 1000000);
 }
 

@@ -59,11 +59,10 @@ struct worker {
     int64_t looked_ns;   /* when it did; 0: it has slept since */
     struct stack *hot;
     unsigned hot_count;
-    struct stack *stack;       /* the one it runs on; NULL: the thread's */
-    int64_t no_stack_since_ns; /* since when none could be had; 0: the last one could */
-    struct stack *retired;     /* to be freed once nobody runs on it */
-    struct cheng_task *root;   /* the thread itself */
-    void *fault_stack;         /* run/overflow.h */
+    struct stack *stack;     /* the one it runs on; NULL: the thread's */
+    struct stack *retired;   /* to be freed once nobody runs on it */
+    struct cheng_task *root; /* the thread itself */
+    void *fault_stack;       /* run/overflow.h */
     struct sanitize sanitize;
     int *error;        /* the thread's errno */
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
