@@ -1,6 +1,9 @@
 /* The reporter of overflowed stacks. */
 #include <cheng.h>
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "unit/processes.h"
 
 static int dig(volatile const bool *on)
@@ -54,4 +57,34 @@ TEST(without_it_nothing_is_said) // noasan: notsan: novalgrind: noqemu: they han
     char said[512];
     overflow_in_child((struct excavation){ false, true, "mole" }, said, sizeof said);
     assert_string_equal(said, "");
+}
+
+/* Two who ask for it at once: the handler must not take itself for the one that was there before. */
+static unsigned asking;
+
+static void *ask(void *unused)
+{
+    __atomic_fetch_add(&asking, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&asking, __ATOMIC_SEQ_CST) < 2)
+        sched_yield();
+    assert_int_equal(cheng_report_overflows(), 0);
+    return unused;
+}
+
+static void ask_twice_and_overflow(void *unused)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, ask, NULL), 0);
+    ask(NULL);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    overflow(&(struct excavation){ false, false, unused });
+}
+
+TEST(asked_for_twice) // noasan: notsan: novalgrind: noqemu: they handle the fault themselves
+{
+    char said[512];
+    for (int i = 0; i < 200; i++) {
+        assert_true(killed_by(last_words(ask_twice_and_overflow, NULL, said, sizeof said), SIGSEGV));
+        assert_non_null(strstr(said, "overflowed its stack"));
+    }
 }

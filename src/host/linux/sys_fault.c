@@ -23,10 +23,14 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 int chengi_host_watch_faults(void (*handler)(const void *address))
 {
-    struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    struct sigaction former, action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
     sigemptyset(&action.sa_mask);
     fault_handler = handler;
-    return sigaction(SIGSEGV, &action, &before) < 0 ? -errno : 0;
+    if (sigaction(SIGSEGV, &action, &former) < 0)
+        return -errno;
+    if (former.sa_sigaction != on_fault) /* else another has been here at the same time */
+        before = former;
+    return 0;
 }
 
 /* A thread that has such a stack keeps its own. */
