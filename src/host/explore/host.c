@@ -48,6 +48,10 @@ void chengi_host_block_signals(void)
 {
 }
 
+void chengi_host_restore_signals(void)
+{
+}
+
 void chengi_host_set_thread_name(const char *name)
 {
     if (E.current != NULL)
