@@ -256,7 +256,8 @@ static bool carve(struct cheng_arena *arena, uint32_t place, uint32_t whole, uin
         header->virgin =
             (uint64_t)place + units + SMALLEST; /* the rest's header, if there is one, included */
     if (rest != 0) {
-        block_at(arena, place + units)->before = units;
+        /* release: whoever dies here has moved `virgin` before it soils what lies beyond */
+        store_release(&block_at(arena, place + units)->before, units);
         set_block(arena, place + units, rest, BLOCK_FREE);
     }
     chengi_heap_lock_pending(arena, place);

@@ -1,4 +1,5 @@
-/* Making the objects of this folder shared: they get their kind word, and the state that means "at rest". */
+/* Making the objects of this folder shared: they get the state that means "at rest", and then their kind word, so that
+ * who finds an object shared finds it at rest, also if whoever shared it was killed in between. */
 #include <cheng/condition.h>
 #include <cheng/event.h>
 #include <cheng/lock.h>
@@ -30,7 +31,7 @@ int cheng_lock_share(cheng_arena *arena, cheng_lock *lock)
         return -EINVAL;
     lock->holder = 0;
     lock->word = CHENGI_SHARED_FREE;
-    lock->kind = kind;
+    store_release(&lock->kind, kind);
     return 0;
 }
 
@@ -40,7 +41,7 @@ int cheng_event_share(cheng_arena *arena, cheng_event *event)
     if (kind == 0)
         return -EINVAL;
     event->word = 0;
-    event->kind = kind;
+    store_release(&event->kind, kind);
     return 0;
 }
 
@@ -52,7 +53,7 @@ int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore, unsign
         return -EINVAL;
     semaphore->value = value;
     semaphore->waiters = 0;
-    semaphore->kind = kind;
+    store_release(&semaphore->kind, kind);
     return 0;
 }
 
@@ -63,6 +64,6 @@ int cheng_condition_share(cheng_arena *arena, cheng_condition *condition)
     if (kind == 0)
         return -EINVAL;
     condition->word = 0;
-    condition->kind = kind;
+    store_release(&condition->kind, kind);
     return 0;
 }

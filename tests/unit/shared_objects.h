@@ -16,7 +16,7 @@ enum { SIZE = 1 << 20 };
 static cheng_arena *arena;
 
 /* A bound that never passes: what is woken here is woken by somebody, and a lost wake-up is a time-out of the
- * case. That the bound repairs what the dead left undone is shown by fault/test_kill.c. */
+ * case. That the bound repairs what the dead left undone is shown by fault/kill. */
 static inline void begin(void)
 {
     assert_int_equal(cheng_arena_new(&arena, SIZE, &(cheng_arena_options){ .bound = 3600 * CHENG_SECOND }),

@@ -1,4 +1,4 @@
-/* The lock in shared memory, between processes. Deaths at every instant are in fault/test_kill.c. */
+/* The lock in shared memory, between processes. Deaths at every instant are in fault/kill. */
 #include "unit/shared_objects.h"
 
 #include "sync/shared_lock.h"
