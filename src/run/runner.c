@@ -183,7 +183,8 @@ void chengi_runner_recycle(struct cheng_task *runner)
     store_relaxed(&runner->life, 0);
     store_relaxed(&runner->polling, 0);
     store_relaxed(&runner->worker, NULL);
-    const size_t from = offsetof(struct cheng_task, cancelled), to = offsetof(struct cheng_task, context);
+    store_relaxed(&runner->cancelled, 0);
+    const size_t from = offsetof(struct cheng_task, shields), to = offsetof(struct cheng_task, context);
     memset((char *)runner + from, 0, to - from);
     runner->name[0] = '\0';
     runner->ident += (uint64_t)1 << 22;

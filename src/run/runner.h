@@ -61,7 +61,7 @@ struct cheng_task {
     int64_t wait_deadline_ns;
 
     /* Zero at the start of each life, down to `timer`. Whoever comes late for an earlier life of the slot may look
-     * at the first three, so they are written with atomic stores. */
+     * at the first four, so they are written with atomic stores. */
     uint32_t life;
     uint32_t polling;      /* a thread sleeps in poll: wake it by wake_fd */
     struct worker *worker; /* where a coroutine runs; NULL: a thread, which sleeps on `wake` itself */

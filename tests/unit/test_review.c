@@ -159,8 +159,7 @@ static int end_with_one_that_cannot_begin(const void *argument, void *result)
     return 0;
 }
 
-TEST(
-    ordinary_task_goes_on_where_a_large_one_cannot_begin) // noasan: notsan: novalgrind: noqemu: bounds the address space
+TEST(a_large_one_cannot_begin) // noasan: notsan: novalgrind: noqemu: bounds the address space
 {
     struct rlimit had;
     assert_int_equal(getrlimit(RLIMIT_AS, &had), 0);

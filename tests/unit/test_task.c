@@ -56,8 +56,7 @@ TEST(start_checks_its_arguments)
     assert_ptr_equal(task, untouched);
 }
 
-TEST(
-    start_without_memory) // noqemu: noasan: no address space, no shadow; notsan: the same; novalgrind: the same
+TEST(start_without_memory) // noqemu: noasan: notsan: novalgrind: they need address space
 {
     struct rlimit none = { 1 << 20, 1 << 20 };
     cheng_task *const untouched = (cheng_task *)&kinds;
