@@ -51,6 +51,13 @@ FINDS(CHENG_FOUND_RACE, lost_update)
     THREADS(add, add);
 }
 
+FINDS(CHENG_FOUND_RACE, lost_update_by_coroutines)
+{
+    cheng_task *a = start(CHENG_COROUTINE, add, 0), *b = start(CHENG_COROUTINE, add, 1);
+    finish(a);
+    finish(b);
+}
+
 FINDS(CHENG_FOUND_FAILURE, lost_atomic_update)
 {
     THREADS(load_and_store, load_and_store);

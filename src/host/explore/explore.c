@@ -316,9 +316,10 @@ static enum cheng_finding investigate(cheng_explore_fn *test, void *arg, cheng_e
         E.tracing = !E.options.quiet;
         replay(test, arg, &script);
         E.tracing = false;
-        finding = E.finding;
+        result->replays = E.finding.kind != CHENG_FOUND_NOTHING;
+        if (given != NULL || result->replays)
+            finding = E.finding;
         result->finding = finding.kind;
-        result->replays = finding.kind != CHENG_FOUND_NOTHING;
     }
     if (E.options.quiet)
         show_output(saved);
