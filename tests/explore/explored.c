@@ -2,19 +2,33 @@
 
 #include <string.h>
 
-void explored_run(cheng_explore_fn *body, cheng_explore_options options)
+static cheng_explore_result explore(cheng_explore_fn *body, cheng_explore_options options)
 {
     cheng_explore_result result;
     options.result = &result;
-    if (options.schedules == 0)
-        options.schedules = test_long() ? 100000 : 1000000;
-    if (options.time == 0)
-        options.time = test_long() ? 600 * CHENG_SECOND : EXPLORED_SECONDS * CHENG_SECOND;
     enum cheng_finding finding = cheng_explore(body, NULL, &options);
     printf("%s: %llu schedules%s, %.2f s\n", options.name, (unsigned long long)result.schedules,
            result.complete ? ", all there are" : "", result.seconds);
     assert_int_equal(finding, CHENG_FOUND_NOTHING);
     assert_true(result.schedules > 0);
+    return result;
+}
+
+void explored_run(cheng_explore_fn *body, cheng_explore_options options)
+{
+    if (options.schedules == 0)
+        options.schedules = test_long() ? 100000 : 1000000;
+    if (options.time == 0)
+        options.time = test_long() ? 600 * CHENG_SECOND : EXPLORED_SECONDS * CHENG_SECOND;
+    explore(body, options);
+}
+
+void explored_all(cheng_explore_fn *body, cheng_explore_options options)
+{
+    options.strategy = CHENG_EXPLORE_ALL;
+    options.schedules = 1000000;
+    options.time = 100 * CHENG_SECOND;
+    assert_true(explore(body, options).complete);
 }
 
 void explored_find(enum cheng_finding expected, cheng_explore_fn *body, cheng_explore_options options)

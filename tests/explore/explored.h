@@ -8,7 +8,8 @@
  * The library is explored from within: its tasks are switched inside its own calls. A case fails if anything is found,
  * and prints the report with its replay string. EXPLORED_WITH takes further options: EXPLORED_WITH(name, .spurious = 1).
  * Small cases end when every order has been run, the others after a budget: EXPLORED_SECONDS of one core, or 100,000
- * schedules in the long form. FINDS(kind, name) is a case in which a bug must be found, as a program sees it from
+ * schedules in the long form. EXPLORED_ALL, which sees the library from outside as programs do, must see every order.
+ * FINDS(kind, name) is a case in which a bug must be found, as a program sees it from
  * outside: within 2,000 schedules, by each of 100 seeds, and it must replay. */
 #ifndef CHENG_TEST_EXPLORED_H
 #define CHENG_TEST_EXPLORED_H
@@ -21,6 +22,7 @@
 enum { EXPLORED_SECONDS = 1 };
 
 void explored_run(cheng_explore_fn *body, cheng_explore_options options);
+void explored_all(cheng_explore_fn *body, cheng_explore_options options);
 void explored_find(enum cheng_finding expected, cheng_explore_fn *body, cheng_explore_options options);
 
 #define EXPLORED(case) EXPLORED_WITH(case, .inside = true)
@@ -29,6 +31,14 @@ void explored_find(enum cheng_finding expected, cheng_explore_fn *body, cheng_ex
     TEST(case)                                                                                               \
     {                                                                                                        \
         explored_run(explored_##case, (cheng_explore_options){ .name = #case, __VA_ARGS__ });                \
+    }                                                                                                        \
+    static void explored_##case (void *unused __attribute__((unused)))
+
+#define EXPLORED_ALL(case)                                                                                   \
+    static void explored_##case (void *unused);                                                              \
+    TEST(case)                                                                                               \
+    {                                                                                                        \
+        explored_all(explored_##case, (cheng_explore_options){ .name = #case });                             \
     }                                                                                                        \
     static void explored_##case (void *unused __attribute__((unused)))
 

@@ -1,0 +1,134 @@
+/* The searches see what they say they see: small programs by lot, whose outcomes over all orders, one by one, are the
+ * outcomes over the orders that the reduction leaves. */
+#include "explore/explored.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+enum { TASKS = 2, OPERATIONS = 2, WORDS = 2, OUTCOMES = 1 << 16, PROGRAMS = 6, PROGRAMS_LONG = 40 };
+
+enum kind { LOAD, STORE, ADD, SWAP, LOCKED_ADD, KINDS };
+
+/* Outside of the world that is put back after each schedule. */
+static struct shared {
+    struct operation {
+        enum kind kind;
+        unsigned word, value;
+    } program[TASKS][OPERATIONS];
+    bool outcomes[2][OUTCOMES];
+    int length[TASKS];
+    int search;
+} * shared;
+
+static unsigned words[WORDS];
+static cheng_lock lock;
+static uint32_t seen[TASKS]; /* what each has read, hashed */
+
+static void note(long task, unsigned value)
+{
+    seen[task] = seen[task] * 31 + value + 1;
+}
+
+static int perform(const void *arg, void *result)
+{
+    long task = *(const long *)arg;
+    (void)result;
+    for (int i = 0; i < shared->length[task]; i++) {
+        struct operation o = shared->program[task][i];
+        unsigned *word = &words[o.word], expected = o.value;
+        switch (o.kind) {
+        case LOAD:
+            note(task, __atomic_load_n(word, __ATOMIC_SEQ_CST));
+            break;
+        case STORE:
+            __atomic_store_n(word, o.value, __ATOMIC_SEQ_CST);
+            break;
+        case ADD:
+            note(task, __atomic_fetch_add(word, o.value, __ATOMIC_SEQ_CST));
+            break;
+        case SWAP:
+            note(task, __atomic_compare_exchange_n(word, &expected, o.value + 1, false, __ATOMIC_SEQ_CST,
+                                                   __ATOMIC_SEQ_CST));
+            break;
+        default:
+            CHENG_WITH(&lock) {
+                note(task, __atomic_fetch_add(word, 1, __ATOMIC_RELAXED));
+            }
+        }
+    }
+    return 0;
+}
+
+static void run_program(void *unused)
+{
+    cheng_task *tasks[TASKS];
+    (void)unused;
+    for (long i = 0; i < TASKS; i++)
+        tasks[i] = start(CHENG_THREAD, perform, i);
+    for (int i = 0; i < TASKS; i++)
+        finish(tasks[i]);
+    uint32_t outcome = 0;
+    for (int i = 0; i < WORDS; i++)
+        outcome = outcome * 1000003 + words[i];
+    for (int i = 0; i < TASKS; i++)
+        outcome = outcome * 1000003 + seen[i];
+    shared->outcomes[shared->search][(outcome * 2654435761u) >> 16] = true;
+}
+
+TEST(the_reduction_loses_no_outcome)
+{
+    uint64_t random = test_seed();
+    unsigned long long schedules[2] = { 0, 0 }, outcomes = 0;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    int programs = test_long() ? PROGRAMS_LONG : PROGRAMS;
+    for (int i = 0; i < TASKS; i++) /* one by one takes the square of the time */
+        shared->length[i] = test_long() || i == 0 ? OPERATIONS : 1;
+    for (int program = 0; program < programs; program++) {
+        for (int task = 0; task < TASKS; task++)
+            for (int i = 0; i < OPERATIONS; i++) {
+                random = random * 6364136223846793005u + 1442695040888963407u;
+                unsigned draw = (unsigned)(random >> 33);
+                shared->program[task][i] =
+                    (struct operation){ draw % KINDS, draw / KINDS % WORDS, draw / 64 % 3 };
+            }
+        memset(shared->outcomes, 0, sizeof shared->outcomes);
+        static const enum cheng_explore_strategy searches[] = { CHENG_EXPLORE_BOUNDED, CHENG_EXPLORE_ALL };
+        for (int s = 0; s < 2; s++) {
+            cheng_explore_result result;
+            cheng_explore_options options = { .strategy = searches[s],
+                                              .schedules = 1 << 24,
+                                              .preemptions = 1000,
+                                              .time = 100 * CHENG_SECOND,
+                                              .result = &result };
+            shared->search = s;
+            assert_int_equal(cheng_explore(run_program, NULL, &options), CHENG_FOUND_NOTHING);
+            assert_true(result.complete);
+            schedules[s] += result.schedules;
+        }
+        assert_memory_equal(shared->outcomes[0], shared->outcomes[1], OUTCOMES);
+        for (int i = 0; i < OUTCOMES; i++)
+            outcomes += shared->outcomes[0][i];
+    }
+    assert_true(schedules[1] < schedules[0]);
+    printf("%d programs, %llu outcomes: %llu schedules, %llu after reduction\n", programs, outcomes,
+           schedules[0], schedules[1]);
+}
+
+static int take_often(const void *arg, void *result)
+{
+    (void)result;
+    for (long i = *(const long *)arg; i > 0; i--)
+        CHENG_WITH(&lock) {
+            words[0]++;
+        }
+    return 0;
+}
+
+EXPLORED_ALL(ten_lock_operations)
+{
+    cheng_task *a = start(CHENG_THREAD, take_often, 3), *b = start(CHENG_THREAD, take_often, 2);
+    finish(a);
+    finish(b);
+    assert_int_equal(words[0], 5);
+}
