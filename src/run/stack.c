@@ -23,16 +23,22 @@ enum { STACKS = 256, WORD_BITS = 64, GUARD_LEAST = 16 << 10 };
 
 /* 256 stacks of the default size. Its books lie outside, so that all its pages can go. */
 struct region {
-    struct link link; /* among those with free stacks */
+    struct link link; /* in one of the pool's lists, unless none of its stacks is free */
     char *base;
     unsigned free_count;
     uint64_t free[STACKS / WORD_BITS], guarded[STACKS / WORD_BITS];
 };
 
+/* Regions with free stacks, to be taken from in this order; in each list the one that was used last comes first.
+ * Warm: all its stacks are free, and have their pages still; cold: those are gone, or never were. */
+enum { PARTLY_FREE, WARM, COLD, LISTS };
+
 static struct {
     struct latch latch;
-    struct link available; /* regions with free stacks; the one that was used last comes first */
-} pool;
+    struct link lists[LISTS];
+} pool = { .lists = { { &pool.lists[PARTLY_FREE], &pool.lists[PARTLY_FREE] },
+                      { &pool.lists[WARM], &pool.lists[WARM] },
+                      { &pool.lists[COLD], &pool.lists[COLD] } } };
 
 size_t chengi_stack_guard(void)
 {
@@ -59,7 +65,19 @@ static struct region *region_new(void)
     return region;
 }
 
-/* With the pool latched: a free stack's number. */
+/* With the pool latched, as the next two: a region with a free stack, NULL if there is none. */
+static struct region *region_with_room(void)
+{
+    for (int i = 0; i < LISTS; i++)
+        if (!chengi_list_empty(&pool.lists[i]))
+            return CHENGI_CONTAINER(pool.lists[i].next, struct region, link);
+    struct region *made = region_new();
+    if (made != NULL)
+        chengi_list_push_front(&pool.lists[COLD], &made->link);
+    return made;
+}
+
+/* A free stack's number. */
 static unsigned take_number(struct region *region)
 {
     unsigned word = 0;
@@ -67,35 +85,30 @@ static unsigned take_number(struct region *region)
         word++;
     unsigned bit = (unsigned)__builtin_ctzll(region->free[word]);
     region->free[word] &= region->free[word] - 1;
-    if (--region->free_count == 0)
-        chengi_list_remove(&region->link);
+    chengi_list_remove(&region->link);
+    if (--region->free_count != 0)
+        chengi_list_push_front(&pool.lists[PARTLY_FREE], &region->link);
     return word * WORD_BITS + bit;
 }
 
-/* With the pool latched: a stack comes free. */
+/* A stack comes free. */
 static void give_number(struct region *region, unsigned number)
 {
     region->free[number / WORD_BITS] |= UINT64_C(1) << number % WORD_BITS;
-    if (region->free_count++ == 0)
-        chengi_list_push_front(&pool.available, &region->link);
+    if (region->free_count++ != 0)
+        chengi_list_remove(&region->link);
+    chengi_list_push_front(&pool.lists[region->free_count == STACKS ? WARM : PARTLY_FREE], &region->link);
 }
 
 /* A slice of a region, its guard in place; NULL: no memory, or no more guards. */
 static char *take_slice(struct region **out)
 {
     chengi_latch_acquire(&pool.latch);
-    if (pool.available.next == NULL)
-        chengi_list_init(&pool.available);
-    if (chengi_list_empty(&pool.available)) {
-        struct region *made = region_new();
-        if (made != NULL)
-            chengi_list_push_front(&pool.available, &made->link);
-    }
-    if (chengi_list_empty(&pool.available)) {
+    struct region *region = region_with_room();
+    if (region == NULL) {
         chengi_latch_release(&pool.latch);
         return NULL;
     }
-    struct region *region = CHENGI_CONTAINER(pool.available.next, struct region, link);
     unsigned number = take_number(region);
     uint64_t bit = UINT64_C(1) << number % WORD_BITS, *guarded = &region->guarded[number / WORD_BITS];
     char *base = region->base + number * slice_size();
@@ -161,20 +174,30 @@ void chengi_stack_free(struct stack *stack)
     unsigned number = number_of(stack);
     chengi_latch_acquire(&pool.latch);
     give_number(region, number);
-    bool all = region->free_count == STACKS;
-    if (all)
-        chengi_list_remove(&region->link); /* nobody takes from it meanwhile */
     chengi_latch_release(&pool.latch);
-    if (all) {
-        chengi_host_discard(region->base, STACKS * slice_size()); /* guards stay */
-        chengi_latch_acquire(&pool.latch);
-        chengi_list_insert(&region->link, &pool.available); /* last: others are warm */
-        chengi_latch_release(&pool.latch);
-    }
+}
+
+bool chengi_stacks_discard(void)
+{
+    chengi_latch_acquire(&pool.latch);
+    struct link *link = pool.lists[WARM].prev; /* the one that has cooled longest */
+    bool any = link != &pool.lists[WARM];
+    if (any)
+        chengi_list_remove(link); /* nobody takes from it meanwhile */
+    chengi_latch_release(&pool.latch);
+    if (!any)
+        return false;
+    struct region *region = CHENGI_CONTAINER(link, struct region, link);
+    chengi_host_discard(region->base, STACKS * slice_size()); /* guards stay */
+    chengi_latch_acquire(&pool.latch);
+    chengi_list_push_front(&pool.lists[COLD], &region->link);
+    chengi_latch_release(&pool.latch);
+    return true;
 }
 
 void chengi_stack_after_fork(void)
 {
     pool.latch = (struct latch){ 0 };
-    chengi_list_init(&pool.available);
+    for (int i = 0; i < LISTS; i++)
+        chengi_list_init(&pool.lists[i]);
 }

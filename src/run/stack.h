@@ -8,11 +8,13 @@
  *
  * The control block lies at the high end, in the page that a coroutine touches first, so that a parked one costs
  * a single page. Stacks of the default size are cut from regions of 256. Their worker keeps a few of them hot; the
- * others go back to their region, which gives its pages to the system once all 256 are free: a system call for each
- * stack would cost more than running a short coroutine. Other sizes are mapped and unmapped one by one. */
+ * others go back to their region. Once all 256 are free, its pages are given to the system by the next worker that has
+ * nothing else to do: a system call for each stack would cost more than running a short coroutine, and one when many
+ * end at once would keep the rest of them waiting. Other sizes are mapped and unmapped one by one. */
 #ifndef CHENG_RUN_STACK_H
 #define CHENG_RUN_STACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "host/sanitize.h"
@@ -40,6 +42,9 @@ size_t chengi_stack_guard(void);
 
 /* Not while running on it. Thread-safe. */
 void chengi_stack_free(struct stack *stack);
+
+/* Gives the pages of one region whose stacks are all free to the system; false: there was none. Thread-safe. */
+bool chengi_stacks_discard(void);
 
 /* In a fork's child: the regions' books may be torn, begin new ones. */
 void chengi_stack_after_fork(void);

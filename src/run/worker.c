@@ -10,7 +10,7 @@
 #include "run/upcalls.h"
 
 enum { PICKS_FIRST = 8, PICKS_MOST = 128, SPIN_MOST = 2000, HOT_STACKS = 64 };
-static const int64_t look_period_ns = 200000, no_stack_most_ns = 1000000000;
+static const int64_t look_period_ns = 200000, discard_period_ns = 10000000, no_stack_most_ns = 1000000000;
 static const int64_t patience_least_ns = 1000000, patience_most_ns = 64000000;
 
 __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
@@ -332,6 +332,10 @@ static CHENGI_NOINLINE struct cheng_task *look_around(struct worker *worker)
     expire_timers(worker);
     if (worker->polls)
         poll_events(worker, -1);
+    if (now - worker->discarded_ns > discard_period_ns) {
+        worker->discarded_ns = now;
+        chengi_stacks_discard();
+    }
     return worker->alone ? NULL : fresh_pop(&worker->runtime->injected);
 }
 
@@ -360,7 +364,8 @@ static struct cheng_task *pick(struct worker *worker)
             continue;
         if (!worker->alone && (task = steal(worker)) != NULL)
             return task;
-        if (worker->alone || !spin_for_work(worker)) {
+        /* one region at a time: somebody may be woken meanwhile */
+        if ((worker->alone || !spin_for_work(worker)) && !chengi_stacks_discard()) {
             sleep_in_poller(worker);
             worker->look_at = worker->tick + worker->look_every;
             worker->looked_ns = 0;
@@ -587,6 +592,8 @@ void chengi_worker_leave(struct worker *worker)
         worker->hot = stack->next;
         chengi_stack_free(stack);
     }
+    while (chengi_stacks_discard())
+        ;
     chengi_host_poller_close(&worker->poller);
     chengi_descriptors_free(worker->descriptors);
     chengi_overflow_leave(worker->fault_stack);

@@ -53,10 +53,11 @@ struct worker {
     /* the worker's own */
     struct cheng_task *head, *tail; /* run queue */
     uint32_t tick;                  /* picks so far */
-    uint32_t streak;     /* what its coroutine has done since without waiting: chengi_worker_done */
-    uint32_t look_at;    /* the pick at which a busy worker looks around */
-    uint32_t look_every; /* picks from look to look: so many that about look_period_ns lie between */
-    int64_t looked_ns;   /* when it did; 0: it has slept since */
+    uint32_t streak;      /* what its coroutine has done since without waiting: chengi_worker_done */
+    uint32_t look_at;     /* the pick at which a busy worker looks around */
+    uint32_t look_every;  /* picks from look to look: so many that about look_period_ns lie between */
+    int64_t looked_ns;    /* when it did; 0: it has slept since */
+    int64_t discarded_ns; /* when it last gave a region's pages back though it was busy */
     struct stack *hot;
     unsigned hot_count;
     struct stack *stack;     /* the one it runs on; NULL: the thread's */

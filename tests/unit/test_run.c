@@ -99,6 +99,94 @@ TEST(guards)
     }
 }
 
+/* ---- what becomes of their pages ---- */
+
+enum { REGION = 256, MARK = 77 };
+
+static unsigned marked(char *const *lows, unsigned count)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < count; i++)
+        n += *(volatile char *)lows[i] == MARK;
+    return n;
+}
+
+/* Pages go with a whole region, when somebody asks for it; until then they are used again before cold ones. */
+TEST(pages_of_free_stacks) // noqemu: knows no way to give pages back
+{
+    enum { COUNT = 3 * REGION };
+    static struct stack *stacks[COUNT];
+    static char *lows[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        stacks[i] = chengi_stack_new(CHENGI_STACK_DEFAULT, entry_never_runs);
+        assert_non_null(stacks[i]);
+        lows[i] = stacks[i]->low;
+        lows[i][0] = MARK;
+    }
+    for (unsigned i = 1; i < COUNT; i++)
+        chengi_stack_free(stacks[i]);
+    assert_int_equal(marked(lows, COUNT), COUNT);
+    assert_true(chengi_stacks_discard());
+    assert_int_equal(marked(lows, COUNT), COUNT - REGION);
+    for (unsigned i = 1; i < 2 * REGION; i++) { /* the rest of the first region, and the warm one */
+        stacks[i] = chengi_stack_new(CHENGI_STACK_DEFAULT, entry_never_runs);
+        assert_non_null(stacks[i]);
+        assert_int_equal(stacks[i]->low[0], MARK);
+    }
+    for (unsigned i = 1; i < 2 * REGION; i++)
+        chengi_stack_free(stacks[i]);
+    assert_true(chengi_stacks_discard());
+    assert_false(chengi_stacks_discard()); /* of the first region one is in use */
+    assert_int_equal(marked(lows, COUNT), REGION);
+    chengi_stack_free(stacks[0]);
+    assert_true(chengi_stacks_discard());
+    assert_int_equal(marked(lows, COUNT), 0);
+    assert_false(chengi_stacks_discard());
+}
+
+static char *lows_of_crowd[4 * REGION];
+static unsigned crowd;
+static cheng_event go_home;
+
+static int leave_a_mark(const void *argument, void *result)
+{
+    char *low = chengi_runner_self()->stack->low;
+    (void)argument, (void)result;
+    low[0] = MARK;
+    lows_of_crowd[crowd++] = low;
+    return cheng_event_wait(&go_home);
+}
+
+/* A worker gives them back when it has nothing to do, and also, though more slowly, when it always has. */
+static int begin_and_end_many(const void *argument, void *result)
+{
+    const unsigned count = sizeof lows_of_crowd / sizeof *lows_of_crowd;
+    bool idle = *(const bool *)argument;
+    (void)result;
+    crowd = 0;
+    cheng_event_clear(&go_home);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, leave_a_mark, NULL, 0, NULL), 0);
+    while (crowd < count)
+        cheng_yield();
+    assert_int_equal(marked(lows_of_crowd, count), count);
+    cheng_event_set(&go_home);
+    while (marked(lows_of_crowd, count) > 2 * REGION) /* hot stacks keep the others */
+        idle ? (void)cheng_sleep(CHENG_MILLISECOND) : cheng_yield();
+    return 0;
+}
+
+TEST(an_idle_worker_gives_pages_back) // noqemu: knows no way to give pages back
+{
+    assert_int_equal(cheng_run(NULL, begin_and_end_many, &(bool){ true }, sizeof(bool)), 0);
+    assert_int_equal(marked(lows_of_crowd, crowd), 0); /* the end of a runtime gives back what is left */
+}
+
+TEST(a_busy_worker_gives_pages_back) // noqemu: knows no way to give pages back
+{
+    assert_int_equal(cheng_run(NULL, begin_and_end_many, &(bool){ false }, sizeof(bool)), 0);
+}
+
 static int recurse(const void *argument, void *result)
 {
     volatile char frame[1024];
