@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 #include "park/lot.h"
 #include "park/park.h"
+#include "park/wake.h"
 
 enum { MOST = 256 }; /* participants of a cycle: a longer one is not found */
 
@@ -124,7 +125,7 @@ bool chengi_graph_closes_cycle(struct cheng_task *self, uint32_t wake)
     unsigned n = walk(self, found);
     if (n != 0 && walk(self, again) == n && memcmp(found, again, n * sizeof *found) == 0) {
         report(self, found, n);
-        cycle = cas_acq_rel(&self->wake, &wake, wake | CHENGI_CANCELLED);
+        cycle = chengi_wait_end(self, wake, CHENGI_CANCELLED);
     }
     chengi_latch_release(&deciding);
     return cycle;

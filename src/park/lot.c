@@ -68,7 +68,6 @@ void chengi_lot_leave(struct bucket *bucket, struct waiter *waiter)
     }
     waiter->next->prev = waiter->prev;
     waiter->prev->next = waiter->next;
-    waiter->word = NULL;
 }
 
 static void move_queues(struct bucket *from, struct table *to)

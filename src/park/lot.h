@@ -6,13 +6,13 @@
  *   wake = WAITING                            changes the word
  *   latch the bucket                          latch the bucket
  *   word still holds the value? else leave    take the first waiter of the word off
- *   (fence) cancelled? then leave             its wake: WAITING -> WOKEN, or try the next one
+ *   (fence) cancelled? then leave             its wake = WOKEN
  *   join the word's queue                     unlatch
  *   unlatch, sleep until wake changes         make it runnable: the last touch of its runner
  *
- * If the waiter latches first, the waker finds it; if the waker does, the waiter sees the new value. Who leaves
- * for another reason than WOKEN latches the bucket again and takes itself off if a waker has not. A waker never
- * touches a `struct waiter`, which lies on the waiting stack, after its compare-and-swap. */
+ * If the waiter latches first, the waker finds it; if the waker does, the waiter sees the new value. Who ends the wait
+ * for another reason (chengi_wait_end) does as the waker: latches, takes it off, changes `wake`. So who is in a queue
+ * waits. Nobody touches a `struct waiter`, which lies on the waiting stack, after changing `wake`. */
 #ifndef CHENG_PARK_LOT_H
 #define CHENG_PARK_LOT_H
 
@@ -20,9 +20,9 @@
 #include "run/runner.h"
 
 struct waiter {
-    uint32_t *word; /* NULL: in no queue */
+    uint32_t *word;
     struct cheng_task *runner;
-    struct waiter *next, *prev; /* the word's queue, a ring */
+    struct waiter *next, *prev; /* the word's queue, a ring; NULL: not in it yet */
     struct waiter *chain;       /* of a queue's first: the next word's first in this bucket */
 };
 
@@ -89,7 +89,6 @@ static inline struct waiter *chengi_lot_take(struct bucket *bucket, const uint32
         *link = waiter->chain;
         store_relaxed(&bucket->words, bucket->words - 1); /* partner: the look of chengi_lot_grow */
     }
-    waiter->word = NULL;
     return waiter;
 }
 

@@ -8,15 +8,19 @@
 #include "park/graph.h"
 #include "park/lot.h"
 #include "park/wake.h"
+#include "run/upcalls.h"
 #include "run/worker.h"
 
 enum { BATCH = 16 };
 
-/* Publishes the wait. The reader of `why` compares `wake` before and after. So each store to `why` is a release (its
- * partner is the fence in edge_of): who reads the new wait's sees that the old wait has ended. */
-static uint32_t begin_wait(struct cheng_task *self, const struct why *why, int64_t deadline_ns,
-                           bool cancellable)
+/* Publishes the wait, for a private word if there is a waiter. The reader of `why` and `word` compares `wake` before
+ * and after. So each store to them is a release (partners: the fence in edge_of, the load in chengi_wait_end): who
+ * reads the new wait's sees that the old wait has ended. */
+static uint32_t begin_wait(struct cheng_task *self, struct waiter *waiter, const struct why *why,
+                           int64_t deadline_ns, bool cancellable)
 {
+    self->waiter = waiter; /* the bucket's latch orders */
+    store_release(&self->word, waiter == NULL ? NULL : waiter->word);
     store_release(&self->why.kind, why->kind);
     store_release(&self->why.object, why->object);
     store_release(&self->why.site, why->site);
@@ -33,10 +37,27 @@ static void end_wait(struct cheng_task *self)
     store_relaxed(&self->why.kind, CHENGI_WAIT_NONE);
 }
 
-/* Ends the caller's own wait before it slept, or as its time runs out. False: somebody else has ended it. */
-static bool resign(struct cheng_task *self, uint32_t wake, uint32_t outcome)
+bool chengi_wait_end(struct cheng_task *runner, uint32_t wake, uint32_t outcome)
 {
-    return cas_acq_rel(&self->wake, &wake, wake | outcome);
+    /* partner: begin_wait. If it is a later wait's, `wake` has changed */
+    uint32_t *word = load_acquire(&runner->word);
+    if (word == NULL)
+        return cas_acq_rel(&runner->wake, &wake, wake | outcome);
+    struct bucket *bucket = chengi_lot_lock(word);
+    /* the first look says that the waiter is still there to be looked at: it cannot go but by this latch */
+    bool on = load_relaxed(&runner->wake) == wake && runner->waiter->next != NULL;
+    if (on) {
+        chengi_lot_leave(bucket, runner->waiter);
+        store_release(&runner->wake, wake | outcome); /* partner: the waiter's look after it slept */
+    }
+    chengi_lot_unlock(bucket);
+    return on;
+}
+
+bool chengi_park_time_out(struct cheng_task *task)
+{
+    uint32_t wake = load_relaxed(&task->wake); /* its own kernel thread's: not of a wait to come */
+    return (wake & CHENGI_OUTCOME) == CHENGI_WAITING && chengi_wait_end(task, wake, CHENGI_TIMED_OUT);
 }
 
 static int error_of(uint32_t wake)
@@ -54,10 +75,10 @@ static int error_of(uint32_t wake)
 /* A thread sleeps on its own wake word. */
 static void sleep_thread(struct cheng_task *self, uint32_t wake, int64_t deadline_ns)
 {
-    /* acquire: partner is the waker's compare-and-swap */
+    /* acquire: partner is the change by who ends the wait */
     while (load_acquire(&self->wake) == wake)
         if (chengi_host_wait(&self->wake, wake, deadline_ns, false) == -ETIMEDOUT)
-            resign(self, wake, CHENGI_TIMED_OUT);
+            chengi_wait_end(self, wake, CHENGI_TIMED_OUT);
 }
 
 /* A coroutine lets its worker go on; the worker's wheel keeps its time. */
@@ -97,7 +118,6 @@ static int join_queue(struct cheng_task *self, struct waiter *waiter, uint32_t w
 {
     struct bucket *bucket = chengi_lot_lock(waiter->word);
     int rc = 1;
-    bool claimed = false;
     /* partner: cheng_cancel sets `cancelled`, then looks at `wake`; we wrote `wake`, now look at `cancelled` */
     chengi_host_fence_after_rmw();
     if (load_relaxed(waiter->word) != value || orphaned(self, value)) /* ordered by the latch, see lot.h */
@@ -107,21 +127,11 @@ static int join_queue(struct cheng_task *self, struct waiter *waiter, uint32_t w
     if (rc == 1)
         chengi_lot_join(bucket, waiter, front);
     else
-        claimed = !resign(self, wake, CHENGI_WOKEN);
+        store_relaxed(&self->wake, wake | CHENGI_WOKEN); /* nobody else can, with the bucket latched */
     chengi_lot_unlock(bucket);
     if (rc == 1)
         chengi_lot_grow(bucket);
-    if (claimed) /* by a cancel. It will be delivered: a coroutine that is queued to run must not run on */
-        sleep_until_woken(self, wake, 0);
     return rc;
-}
-
-static void leave_queue(struct waiter *waiter, uint32_t *word)
-{
-    struct bucket *bucket = chengi_lot_lock(word);
-    if (waiter->word != NULL)
-        chengi_lot_leave(bucket, waiter);
-    chengi_lot_unlock(bucket);
 }
 
 int chengi_park(uint32_t *word, uint32_t value, int64_t deadline_ns, const struct why *why, unsigned flags)
@@ -131,17 +141,14 @@ int chengi_park(uint32_t *word, uint32_t value, int64_t deadline_ns, const struc
     if (passed(deadline_ns))
         return -ETIMEDOUT;
     bool cancellable = !(flags & CHENGI_PARK_UNCANCELLABLE) && self->shields == 0;
-    uint32_t wake = begin_wait(self, why, deadline_ns, cancellable);
+    uint32_t wake = begin_wait(self, &waiter, why, deadline_ns, cancellable);
     int rc = join_queue(self, &waiter, wake, value, flags & CHENGI_PARK_FRONT);
     if (rc == 1) {
         if (chengi_graph_may_close(self) && chengi_graph_closes_cycle(self, wake)) {
-            leave_queue(&waiter, word);
             rc = -EDEADLK;
         } else {
             sleep_until_woken(self, wake, deadline_ns);
             rc = error_of(load_relaxed(&self->wake));
-            if (rc != 0)
-                leave_queue(&waiter, word);
         }
     }
     end_wait(self);
@@ -153,9 +160,10 @@ int chengi_park_sleep(int64_t deadline_ns, const struct why *why)
     struct cheng_task *self = chengi_runner_self();
     if (passed(deadline_ns))
         return -ETIMEDOUT;
-    uint32_t wake = begin_wait(self, why, deadline_ns, self->shields == 0);
+    uint32_t wake = begin_wait(self, NULL, why, deadline_ns, self->shields == 0);
     fence_seq_cst(); /* as in join_queue, with no latch to do it */
-    if (self->shields == 0 && load_relaxed(&self->cancelled) && resign(self, wake, CHENGI_CANCELLED)) {
+    if (self->shields == 0 && load_relaxed(&self->cancelled) &&
+        chengi_wait_end(self, wake, CHENGI_CANCELLED)) {
         end_wait(self);
         return -ECANCELED;
     }
@@ -177,16 +185,17 @@ int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int6
         self->wake_fd = made + 1;
     }
     struct waiter waiter = { .word = word, .runner = self };
-    store_relaxed(&self->polling, 1); /* before `wake` says WAITING: a waker reads it after its swap */
-    uint32_t wake = begin_wait(self, why, deadline_ns, self->shields == 0);
+    store_relaxed(&self->polling,
+                  1); /* before `wake` says WAITING: a waker reads it after it has changed that */
+    uint32_t wake = begin_wait(self, &waiter, why, deadline_ns, self->shields == 0);
     int ready = 0, rc = join_queue(self, &waiter, wake, value, false);
     if (rc == 1) {
         while (load_acquire(&self->wake) == wake) {
             ready = chengi_host_poll_pair(fd, events, self->wake_fd - 1, deadline_ns);
-            if (ready != 0 && !resign(self, wake, ready == -ETIMEDOUT ? CHENGI_TIMED_OUT : CHENGI_WOKEN))
+            if (ready != 0 &&
+                !chengi_wait_end(self, wake, ready == -ETIMEDOUT ? CHENGI_TIMED_OUT : CHENGI_WOKEN))
                 ready = 0; /* somebody else was first */
         }
-        leave_queue(&waiter, word);
         rc = ready != 0 ? ready : error_of(load_relaxed(&self->wake));
     }
     store_relaxed(&self->polling, 0);
@@ -206,7 +215,7 @@ static void sleep_thread_shared(struct cheng_task *self, uint32_t wake, uint32_t
         int64_t soon = chengi_host_now() + 20000000;
         chengi_host_wait(word, value, until_ns < soon ? until_ns : soon, true);
     }
-    resign(self, wake, CHENGI_WOKEN);
+    chengi_wait_end(self, wake, CHENGI_WOKEN);
 }
 
 int chengi_park_shared(uint32_t *word, uint32_t value, int64_t deadline_ns, int64_t bound_ns,
@@ -223,10 +232,10 @@ int chengi_park_shared(uint32_t *word, uint32_t value, int64_t deadline_ns, int6
         return rc == -ETIMEDOUT && until != deadline_ns ? 0 : rc;
     }
     bool cancellable = !(flags & CHENGI_PARK_UNCANCELLABLE) && self->shields == 0;
-    uint32_t wake = begin_wait(self, why, deadline_ns, cancellable);
+    uint32_t wake = begin_wait(self, NULL, why, deadline_ns, cancellable);
     fence_seq_cst(); /* as in join_queue */
     if (cancellable && load_relaxed(&self->cancelled))
-        resign(self, wake, CHENGI_CANCELLED);
+        chengi_wait_end(self, wake, CHENGI_CANCELLED);
     else
         sleep_thread_shared(self, wake, word, value, until);
     end_wait(self);
@@ -240,35 +249,20 @@ void chengi_unpark_shared(uint32_t *word, unsigned n)
 
 /* ---- wakers ---- */
 
-void chengi_park_cancel(struct cheng_task *task)
+/* Whose wait has ended, and how it goes on. Found out before `wake` changes: after it a thread may go on, end, and leave
+ * its slot to a coroutine; and after a look at `wake` that says WAITING: before it, a coroutine may not have begun, and
+ * look like a thread. */
+struct wakee {
+    struct cheng_task *runner;
+    bool coroutine;
+};
+
+static struct wakee wakee_of(struct cheng_task *runner)
 {
-    struct wakee wakee;
-    /* seq_cst, with a full fence: partner is the waiter's look at `cancelled` after it wrote `wake` */
-    __atomic_store_n(&task->cancelled, 1, __ATOMIC_SEQ_CST);
-    fence_seq_cst();
-    if (chengi_wake_claim(task, CHENGI_CANCELLED, &wakee))
-        chengi_wake_deliver(&wakee);
+    return (struct wakee){ runner, load_relaxed(&runner->worker) != NULL };
 }
 
-/* A cancel claims only a wait that allows it: the bit and the sequence number are one word. */
-bool chengi_wake_claim(struct cheng_task *runner, uint32_t outcome, struct wakee *wakee)
-{
-    uint32_t wake =
-        load_acquire(&runner->wake); /* partner: begin_wait. So `worker` is no older than the wait */
-    while ((wake & CHENGI_OUTCOME) == CHENGI_WAITING &&
-           (outcome != CHENGI_CANCELLED || (wake & CHENGI_CANCELLABLE))) {
-        /* before the swap: after it a thread may go on, end, and leave its slot to a coroutine */
-        struct wakee found = { runner, load_relaxed(&runner->worker) != NULL };
-        if (cas_acq_rel(&runner->wake, &wake, wake | outcome)) {
-            *wakee = found;
-            return true;
-        }
-        wake = load_acquire(&runner->wake);
-    }
-    return false;
-}
-
-void chengi_wake_deliver(const struct wakee *wakee)
+static void deliver(const struct wakee *wakee)
 {
     struct cheng_task *runner = wakee->runner;
     if (wakee->coroutine)
@@ -277,6 +271,30 @@ void chengi_wake_deliver(const struct wakee *wakee)
         chengi_host_wake_fd_signal(runner->wake_fd - 1);
     else
         chengi_host_wake(&runner->wake, 1, false);
+}
+
+/* A cancel ends only a wait that allows it: the bit and the sequence number are one word. If the wait has ended by
+ * itself, those to come look at `cancelled`. */
+void chengi_park_cancel(struct cheng_task *task)
+{
+    /* seq_cst, with a full fence: partner is the waiter's look at `cancelled` after it wrote `wake` */
+    __atomic_store_n(&task->cancelled, 1, __ATOMIC_SEQ_CST);
+    fence_seq_cst();
+    uint32_t wake =
+        load_acquire(&task->wake); /* partner: begin_wait. So `worker` is no older than the wait */
+    struct wakee wakee = wakee_of(task);
+    if ((wake & CHENGI_OUTCOME) == CHENGI_WAITING && (wake & CHENGI_CANCELLABLE) &&
+        chengi_wait_end(task, wake, CHENGI_CANCELLED))
+        deliver(&wakee);
+}
+
+/* With the bucket locked, and the waiter off its queue: nobody else can end the wait. */
+static struct wakee wake_waiter(const struct waiter *waiter)
+{
+    struct wakee wakee = wakee_of(waiter->runner);
+    uint32_t wake = load_relaxed(&wakee.runner->wake);
+    store_release(&wakee.runner->wake, wake | CHENGI_WOKEN); /* partner: the waiter's look after it slept */
+    return wakee;
 }
 
 unsigned chengi_unpark(uint32_t *word, unsigned n)
@@ -289,10 +307,10 @@ unsigned chengi_unpark(uint32_t *word, unsigned n)
         bool more;
         for (batch = 0;
              batch < BATCH && woken + batch < n && (first = chengi_lot_take(bucket, word, &more)) != NULL;)
-            batch += chengi_wake_claim(first->runner, CHENGI_WOKEN, &wakees[batch]);
+            wakees[batch++] = wake_waiter(first);
         chengi_lot_unlock(bucket);
         for (unsigned i = 0; i < batch; i++) /* system calls with nothing latched */
-            chengi_wake_deliver(&wakees[i]);
+            deliver(&wakees[i]);
         woken += batch;
     } while (batch == BATCH);
     return woken;
@@ -301,16 +319,16 @@ unsigned chengi_unpark(uint32_t *word, unsigned n)
 unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context)
 {
     struct wakee wakee;
-    struct waiter *first;
-    bool woken = false, more;
+    bool more;
     struct bucket *bucket = chengi_lot_lock(word);
-    while (!woken && (first = chengi_lot_take(bucket, word, &more)) != NULL)
-        woken = chengi_wake_claim(first->runner, CHENGI_WOKEN, &wakee);
-    decide(context, woken, more);
+    struct waiter *first = chengi_lot_take(bucket, word, &more);
+    if (first != NULL)
+        wakee = wake_waiter(first);
+    decide(context, first != NULL, more);
     chengi_lot_unlock(bucket);
-    if (woken)
-        chengi_wake_deliver(&wakee);
-    return woken;
+    if (first != NULL)
+        deliver(&wakee);
+    return first != NULL;
 }
 
 void chengi_park_after_fork(void)

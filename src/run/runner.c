@@ -179,7 +179,7 @@ void chengi_runner_recycle(struct cheng_task *runner)
         free(runner->report);
         runner->report = NULL;
     }
-    /* `wake` goes on counting, so that a late compare-and-swap on an earlier wait fails */
+    /* `wake` goes on counting, so that who comes late for an earlier wait finds another number */
     store_relaxed(&runner->life, 0);
     store_relaxed(&runner->polling, 0);
     store_relaxed(&runner->worker, NULL);

@@ -11,15 +11,16 @@
  *   bits 2-9     generation of the slot, 1 to 255, never 0
  *   bits 10-31   slot
  *
- * How a wait ends is decided by one compare-and-swap on `wake`:
+ * How a wait ends is decided by one change of `wake`:
  *
- *   bits 0-1     CHENGI_WAITING -> CHENGI_WOKEN (by a waker that holds the word's bucket), CHENGI_TIMED_OUT
- *                (by the worker's timer, or the thread itself), CHENGI_CANCELLED (by cheng_cancel, or by the
- *                waiter that resigns)
+ *   bits 0-1     CHENGI_WAITING -> CHENGI_WOKEN (by a waker), CHENGI_TIMED_OUT (by the worker's timer, or the
+ *                thread itself), CHENGI_CANCELLED (by cheng_cancel, or by the waiter that resigns)
  *   bit 2        this wait can be cancelled
- *   bits 3-31    sequence number of the wait: a late compare-and-swap on an earlier wait fails
+ *   bits 3-31    sequence number of the wait: who comes late for an earlier one finds another number
  *
- * Who wins touches the runner last: it makes it runnable. */
+ * Whoever ends the wait for a private word holds the latch of that word's bucket, and takes the waiter off its queue: so
+ * a plain store does, and who is in a queue waits. Other waits (a sleep, a shared word) are ended by a compare-and-swap.
+ * Who ends it touches the runner last: it makes it runnable. */
 #ifndef CHENG_RUN_RUNNER_H
 #define CHENG_RUN_RUNNER_H
 
@@ -46,6 +47,7 @@ enum { CHENGI_NAME_SIZE = 32, CHENGI_INLINE_BYTES = 40 };
 
 struct worker;
 struct stack;
+struct waiter;
 
 struct cheng_task {
     struct {
@@ -59,6 +61,8 @@ struct cheng_task {
      * `wake` before and after */
     struct why why;
     int64_t wait_deadline_ns;
+    uint32_t *word;        /* the private word that it is for, or NULL */
+    struct waiter *waiter; /* its place in that word's queue: for who has latched the bucket */
 
     /* Zero at the start of each life, down to `timer`. Whoever comes late for an earlier life of the slot may look
      * at the first four, so they are written with atomic stores. */
@@ -79,8 +83,8 @@ struct cheng_task {
     const void *argument;
     void *result;
     uint32_t argument_size, result_size, stack_size;
+    uint32_t number; /* of its default name */
     uint64_t ident;
-    uint32_t number;    /* of its default name */
     uint64_t thread_id; /* an adopted thread's, for the system */
     char *report;       /* of its last -EDEADLK; owned */
     char name[CHENGI_NAME_SIZE];

@@ -2,6 +2,8 @@
 #ifndef CHENG_RUN_UPCALLS_H
 #define CHENG_RUN_UPCALLS_H
 
+#include <stdbool.h>
+
 struct cheng_task;
 
 /* Runs a coroutine's function and ends the task, which may be recycled when it returns. */
@@ -9,6 +11,9 @@ void chengi_task_run(struct cheng_task *task);
 
 /* Ends a coroutine that could not begin, with the error as its status. */
 void chengi_task_refuse(struct cheng_task *task, int error);
+
+/* Ends a coroutine's wait because its timer is due; false: it has ended otherwise. */
+bool chengi_park_time_out(struct cheng_task *task);
 
 /* In a thread, at its very end. */
 void chengi_task_thread_ended(struct cheng_task *task);

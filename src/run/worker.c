@@ -181,9 +181,7 @@ static bool expire_timers(struct worker *worker)
     int64_t now = chengi_host_now();
     while ((timer = chengi_wheel_expire(&worker->wheel, now)) != NULL) {
         struct cheng_task *task = CHENGI_CONTAINER(timer, struct cheng_task, timer);
-        uint32_t wake = load_relaxed(&task->wake);
-        if ((wake & CHENGI_OUTCOME) == CHENGI_WAITING &&
-            cas_acq_rel(&task->wake, &wake, wake | CHENGI_TIMED_OUT)) {
+        if (chengi_park_time_out(task)) {
             run_queue_push(worker, task);
             any = true;
         }

@@ -1,6 +1,10 @@
 /* Cancelling: sticky, in each wait, before the start, shields. test_matrix.c cancels waits for the primitives. */
 #include "unit/actors.h"
 
+#include "base/compiler.h"
+#include "host/host.h"
+#include "park/lot.h"
+
 static cheng_lock lock;
 static cheng_event event;
 static cheng_condition condition;
@@ -306,5 +310,54 @@ TEST(is_never_lost_at_the_beginning)
         assert_int_equal(cheng_join(task, &status), 0);
         assert_int_equal(status, -ECANCELED);
         cheng_task_free(task);
+    }
+}
+
+/* ---- while the wait is published, but not in its word's queue yet ---- */
+
+static bool waiter_may, canceller_may;
+
+static void open_gate(bool *gate)
+{
+    __atomic_store_n(gate, true, __ATOMIC_RELEASE);
+}
+
+static void pass_gate(const bool *gate)
+{
+    while (!__atomic_load_n(gate, __ATOMIC_ACQUIRE))
+        chengi_host_yield();
+}
+
+static int wait_behind_the_gate(void *unused)
+{
+    (void)unused;
+    pass_gate(&waiter_may);
+    return cheng_event_wait(&event);
+}
+
+static int cancel_behind_the_gate(void *waiter)
+{
+    pass_gate(&canceller_may);
+    cheng_cancel(waiter);
+    return 0;
+}
+
+/* Both are kept from the latch of the bucket, and either may be the first to get it. */
+TEST(comes_before_the_waiter_has_joined)
+{
+    for (unsigned round = 0; round < scaled(60); round++) {
+        struct actor waiter, canceller;
+        waiter_may = canceller_may = false;
+        actor_start(&waiter, (enum place)(round % PLACES), wait_behind_the_gate, NULL);
+        actor_start(&canceller, IN_THREAD, cancel_behind_the_gate, waiter.self);
+        struct bucket *bucket = chengi_lot_lock(&event.word);
+        open_gate(&waiter_may);
+        wait_until_blocked(waiter.self, CHENGI_WAIT_EVENT);
+        open_gate(&canceller_may);
+        while (!load_relaxed(&waiter.self->cancelled))
+            chengi_host_yield();
+        chengi_lot_unlock(bucket);
+        assert_int_equal(actor_join(&canceller), 0); /* first: it has the other's handle */
+        assert_int_equal(actor_join(&waiter), -ECANCELED);
     }
 }
