@@ -88,7 +88,6 @@ static bool really_blocked(const struct ring *ring, uint64_t tail, uint64_t head
 
 /* One call's waiting. */
 struct turn {
-    bool begun;
     unsigned spins; /* rounds left to look again */
     unsigned spun;  /* rounds spent, 0 again after parking */
     unsigned flags;
@@ -100,8 +99,8 @@ struct turn {
  * can run. */
 static void begin_turn(struct turn *turn, const struct ring_end *end)
 {
-    turn->begun = true;
-    turn->spins = chengi_runner_self()->worker == NULL ? load_relaxed(&end->patience) : 0;
+    unsigned spins = chengi_runner_self()->worker == NULL ? load_relaxed(&end->patience) : 0;
+    *turn = (struct turn){ .spins = spins };
 }
 
 static void end_turn(const struct turn *turn, struct ring_end *end)
@@ -120,12 +119,9 @@ static void lose_patience(struct turn *turn, struct ring_end *end)
 }
 
 /* Waits until a put (get) may succeed, and returns 0; or tells why not. */
-static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline,
-                                     struct turn *turn)
+static int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, struct turn *turn)
 {
     struct ring_end *end = putting ? &ring->head : &ring->tail;
-    if (!turn->begun)
-        begin_turn(turn, end);
     const struct why why = { putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET, ring, NULL };
     /* the end that others move is read last: what it says of the other is then not too old */
     uint64_t own = load_acquire(putting ? &ring->tail.word : &ring->head.word);
@@ -157,9 +153,9 @@ static CHENGI_NOINLINE int wait_turn(struct ring *ring, bool putting, cheng_dead
     return rc;
 }
 
-int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline)
+/* 0, -EPIPE, or -EAGAIN: it is full, or somebody is about to leave the slot. */
+static inline int try_put(struct ring *ring, const void *item)
 {
-    struct turn turn = { 0 };
     uint64_t tail = load_relaxed(&ring->tail.word);
     for (;;) {
         uint64_t ticket = ticket_of(tail);
@@ -167,59 +163,87 @@ int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline
         if (unlikely(tail & CLOSED))
             return -EPIPE;
         int32_t ahead = (int32_t)(load_acquire(slot) - (uint32_t)ticket); /* partner: get's last store */
-        bool full = ahead < 0;
-        if (ahead == 0 && ring->capacity <= ring->mask) /* the ring has more slots than it may hold items */
-            full = ticket - ticket_of(load_acquire(&ring->head.word)) >= ring->capacity;
-        if (likely(ahead == 0 && !full)) {
-            if (likely(
-                    cas_seq_cst(&ring->tail.word, &tail, (ticket + 1) << TICKET_SHIFT | (tail & WAITERS)))) {
-                copy((char *)slot + SLOT_HEADER, item, ring->item_size);
-                store_release(slot, (uint32_t)ticket + 1); /* partner: get's first load */
-                if (unlikely(tail & WAITERS))
-                    wake_waiter(&ring->tail);
-                if (unlikely(turn.begun))
-                    end_turn(&turn, &ring->head);
-                return 0;
-            }
+        if (unlikely(ahead < 0))
+            return -EAGAIN;
+        if (unlikely(ahead > 0)) { /* the ticket is taken */
+            tail = load_relaxed(&ring->tail.word);
             continue;
         }
-        if (full) {
-            int rc = wait_turn(ring, true, deadline, &turn);
-            if (rc < 0)
-                return rc;
+        if (ring->capacity <= ring->mask && /* the ring has more slots than it may hold items */
+            ticket - ticket_of(load_acquire(&ring->head.word)) >= ring->capacity)
+            return -EAGAIN;
+        uint64_t next = (ticket + 1) << TICKET_SHIFT | (tail & WAITERS);
+        if (likely(cas_seq_cst(&ring->tail.word, &tail, next))) {
+            copy((char *)slot + SLOT_HEADER, item, ring->item_size);
+            store_release(slot, (uint32_t)ticket + 1); /* partner: get's first load */
+            if (unlikely(tail & WAITERS))
+                wake_waiter(&ring->tail);
+            return 0;
         }
-        tail = load_relaxed(&ring->tail.word);
     }
 }
 
-int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline)
+/* 0, or -EAGAIN: it is empty, or somebody is about to fill the slot. */
+static inline int try_get(struct ring *ring, void *item)
 {
-    struct turn turn = { 0 };
     uint64_t head = load_relaxed(&ring->head.word);
     for (;;) {
         uint64_t ticket = ticket_of(head);
         uint32_t *slot = slot_at(ring, ticket);
         int32_t ahead = (int32_t)(load_acquire(slot) - (uint32_t)ticket - 1); /* partner: put's last store */
-        if (likely(ahead == 0)) {
-            uint64_t next = (ticket + 1) << TICKET_SHIFT | (head & (CLOSED | WAITERS));
-            if (likely(cas_seq_cst(&ring->head.word, &head, next))) {
-                copy(item, (char *)slot + SLOT_HEADER, ring->item_size);
-                store_release(slot, (uint32_t)ticket + ring->mask + 1); /* partner: put's first load */
-                if (unlikely(head & WAITERS))
-                    wake_waiter(&ring->head);
-                if (unlikely(turn.begun))
-                    end_turn(&turn, &ring->tail);
-                return 0;
-            }
+        if (unlikely(ahead < 0))
+            return -EAGAIN;
+        if (unlikely(ahead > 0)) { /* the ticket is taken */
+            head = load_relaxed(&ring->head.word);
             continue;
         }
-        if (ahead < 0) {
-            int rc = wait_turn(ring, false, deadline, &turn);
-            if (rc < 0)
-                return rc;
+        uint64_t next = (ticket + 1) << TICKET_SHIFT | (head & (CLOSED | WAITERS));
+        if (likely(cas_seq_cst(&ring->head.word, &head, next))) {
+            copy(item, (char *)slot + SLOT_HEADER, ring->item_size);
+            store_release(slot, (uint32_t)ticket + ring->mask + 1); /* partner: put's first load */
+            if (unlikely(head & WAITERS))
+                wake_waiter(&ring->head);
+            return 0;
         }
-        head = load_relaxed(&ring->head.word);
     }
+}
+
+static CHENGI_NOINLINE int put_slowly(struct ring *ring, const void *item, cheng_deadline deadline)
+{
+    struct turn turn;
+    int rc;
+    begin_turn(&turn, &ring->head);
+    do
+        rc = wait_turn(ring, true, deadline, &turn);
+    while (rc == 0 && (rc = try_put(ring, item)) == -EAGAIN);
+    if (rc == 0)
+        end_turn(&turn, &ring->head);
+    return rc;
+}
+
+static CHENGI_NOINLINE int get_slowly(struct ring *ring, void *item, cheng_deadline deadline)
+{
+    struct turn turn;
+    int rc;
+    begin_turn(&turn, &ring->tail);
+    do
+        rc = wait_turn(ring, false, deadline, &turn);
+    while (rc == 0 && (rc = try_get(ring, item)) == -EAGAIN);
+    if (rc == 0)
+        end_turn(&turn, &ring->tail);
+    return rc;
+}
+
+int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline)
+{
+    int rc = try_put(ring, item);
+    return likely(rc != -EAGAIN) ? rc : put_slowly(ring, item, deadline);
+}
+
+int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline)
+{
+    int rc = try_get(ring, item);
+    return likely(rc != -EAGAIN) ? rc : get_slowly(ring, item, deadline);
 }
 
 void chengi_ring_close(struct ring *ring)
