@@ -13,14 +13,14 @@ struct task {
 };
 
 static struct task tasks[2];
+static int *thread_errno; /* its address, which a worker keeps too */
 
 /* Out of line, as it is in the scheduler; its last act is the switch, so that it costs no return here. */
 __attribute__((noinline)) static void *switch_to(struct task *to)
 {
     struct task *from = (struct task *)(void *)chengi_self;
-    int *error = &errno;
-    from->saved_errno = *error;
-    *error = to->saved_errno;
+    from->saved_errno = *thread_errno;
+    *thread_errno = to->saved_errno;
     chengi_self = &to->self;
     return chengi_switch_tail(&from->context, to->context, NULL);
 }
@@ -42,6 +42,7 @@ int main(int argc, char **argv)
 {
     static char stack[65536] __attribute__((aligned(4096)));
     bench_begin(argc, argv);
+    thread_errno = &errno;
     tasks[1].context = chengi_switch_prepare(stack + sizeof stack, bounce, &tasks[0]);
     chengi_self = &tasks[0].self;
     bench_ns_each(switches, 2);
