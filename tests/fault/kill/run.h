@@ -28,7 +28,7 @@ struct run {
     const struct operation *operation;
     enum moment moment;
     struct place target;
-    unsigned index, of; /* the how manieth of the targets; `of` 0: nobody is killed */
+    unsigned index, of; /* which of how many targets; `of` 0: nobody is killed */
     const char *unit;   /* what target.step counts */
 
     struct stage *stage;
