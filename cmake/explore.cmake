@@ -1,7 +1,6 @@
 # libcheng-explore: the same sources, instrumented, on the host that explores schedules (src/host/explore). One archive
 # with one object, so that whoever needs any of it has all of it: it stands in for parts of libc. The text of the
-# library, and that of the explorer, are sections of their own, by which the explorer tells whose an access is. So are the
-# explorer's variables, on blocks of their own: it puts whole blocks back as they were, and must not put back its own.
+# library, and that of the explorer, are sections of their own, by which the explorer tells whose an access is.
 set(host_sources ${sources})
 file(GLOB explore_sources CONFIGURE_DEPENDS src/host/explore/*.c)
 set(switch src/host/linux/switch_${CMAKE_SYSTEM_PROCESSOR}.S)
@@ -22,8 +21,7 @@ endforeach()
 add_custom_command(TARGET cheng_explore_library POST_BUILD
     COMMAND ${CMAKE_OBJCOPY} --rename-section .text=cheng_text $<TARGET_FILE:cheng_explore_library>)
 add_custom_command(TARGET cheng_explore_host POST_BUILD
-    COMMAND ${CMAKE_OBJCOPY} --rename-section .text=cheng_explore_text --rename-section .bss=cheng_explore_bss
-        --set-section-alignment .bss=256 $<TARGET_FILE:cheng_explore_host>)
+    COMMAND ${CMAKE_OBJCOPY} --rename-section .text=cheng_explore_text $<TARGET_FILE:cheng_explore_host>)
 
 set(archive ${PROJECT_BINARY_DIR}/libcheng-explore.a)
 add_custom_command(OUTPUT ${archive}

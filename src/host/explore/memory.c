@@ -5,8 +5,8 @@
  *   pages     what chengi_host_map gives
  *   globals   .data and .bss of the program
  *
- * The hooks tell of each write before it happens. The first write to a block of 256 bytes saves it; after the schedule
- * the blocks that were written are put back. What code without instrumentation writes is not seen, and stays. */
+ * The hooks tell of each write before it happens. The first write to each 8 bytes logs what was there, and after the
+ * schedule that is put back. What code without instrumentation writes is not seen, and stays. */
 #include "host/explore/engine.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static const uintptr_t world = UINT64_C(0x100000000000);
 static const size_t heap_size = (size_t)THREADS << 30, pages_size = (size_t)32 << 30;
 #define WORLD_SIZE (heap_size + pages_size)
 
-enum { BLOCK = 256, GRAIN = 16, CLASSES = 64, SAVED = 1, DIRTY = 2 };
+enum { GRAIN = 16, CLASSES = 64, LOG = 1 << 22 };
 enum { NEVER, LIVE, FREED }; /* of each grain of the heap */
 
 /* Before each block of the heap. */
@@ -32,18 +32,23 @@ struct header {
 enum { MAGIC = 0x43e47b1d };
 _Static_assert(sizeof(struct header) == GRAIN, "keeps blocks aligned");
 
-/* A range that is put back. `state` and `saved` mirror it. */
+/* A range that is put back. */
 struct range {
     uintptr_t low;
     size_t size;
-    uint8_t *state;
-    char *saved;
+    bool *logged; /* each 8 bytes */
+};
+
+/* What was there. */
+struct undo {
+    uintptr_t address;
+    uint64_t value;
 };
 
 static struct {
     struct range ranges[2]; /* the world, the globals */
-    uintptr_t *dirty;       /* addresses of dirty blocks */
-    size_t dirty_count, dirty_room;
+    struct undo *log;
+    size_t log_count;
     uint8_t *grains;
     uintptr_t next[THREADS], first[THREADS]; /* of the heap: next free; as the schedule begins */
     struct header *free[THREADS][CLASSES];
@@ -67,11 +72,9 @@ static void *reserve(uintptr_t at, size_t size)
 
 static bool add_range(struct range *range, uintptr_t low, size_t size)
 {
-    range->low = low & ~(uintptr_t)(BLOCK - 1);
-    range->size = low + size - range->low;
-    range->state = reserve(0, range->size / BLOCK + 1);
-    range->saved = reserve(0, range->size + BLOCK);
-    return range->state != NULL && range->saved != NULL;
+    size += low % 8;
+    *range = (struct range){ low - low % 8, size, reserve(0, size / 8 + 1) };
+    return range->logged != NULL;
 }
 
 /* The program itself comes first; the others are left as they are. */
@@ -104,10 +107,9 @@ static int on_object(struct dl_phdr_info *info, size_t size, void *tls)
 
 int chengi_world_prepare(void)
 {
-    w.dirty_room = (size_t)1 << 24;
-    w.dirty = reserve(0, w.dirty_room * sizeof *w.dirty);
+    w.log = reserve(0, LOG * sizeof *w.log);
     w.grains = reserve(0, heap_size / GRAIN);
-    if (w.dirty == NULL || w.grains == NULL || reserve(world, WORLD_SIZE) == NULL)
+    if (w.log == NULL || w.grains == NULL || reserve(world, WORLD_SIZE) == NULL)
         return -ENOMEM;
     for (unsigned i = 0; i < THREADS; i++)
         w.next[i] = world + ((uintptr_t)i << 30);
@@ -135,32 +137,26 @@ bool chengi_world_is_program(uintptr_t pc)
 
 /* ---- putting back ---- */
 
-static void save_block(struct range *range, size_t index)
-{
-    uintptr_t at = range->low + index * BLOCK;
-    if (!(range->state[index] & SAVED))
-        chengi_copy(range->saved + index * BLOCK, (const void *)at, BLOCK);
-    range->state[index] = SAVED | DIRTY;
-    if (w.dirty_count < w.dirty_room)
-        w.dirty[w.dirty_count++] = at;
-}
-
 void chengi_world_dirty(uintptr_t address, size_t size)
 {
     struct range *range = &w.ranges[address - w.ranges[0].low >= w.ranges[0].size];
     if (address - range->low >= range->size)
         return; /* a stack */
-    for (size_t i = (address - range->low) / BLOCK; i <= (address + size - 1 - range->low) / BLOCK; i++)
-        if (!(range->state[i] & DIRTY))
-            save_block(range, i);
+    for (size_t i = (address - range->low) / 8; i <= (address + size - 1 - range->low) / 8; i++) {
+        if (range->logged[i])
+            continue;
+        if (w.log_count == LOG)
+            chengi_explore_fail(CHENG_EXPLORE_ERROR, 0, 0, "one schedule writes more than %d bytes", LOG * 8);
+        const uint64_t *at = (const uint64_t *)(range->low + i * 8);
+        range->logged[i] = true;
+        w.log[w.log_count++] = (struct undo){ (uintptr_t)at, *at };
+    }
 }
 
 void chengi_world_begin(void)
 {
     memcpy(w.first, w.next, sizeof w.first);
     w.first_page = w.next_page;
-    for (int r = 0; r < 2; r++) /* what was saved is of an earlier exploration */
-        madvise(w.ranges[r].state, w.ranges[r].size / BLOCK, MADV_DONTNEED);
     if (w.tls_main == NULL)
         w.tls_main = malloc(w.tls_size + 1);
     if (w.tls_main != NULL)
@@ -170,14 +166,12 @@ void chengi_world_begin(void)
 
 void chengi_world_restore(void)
 {
-    for (size_t i = 0; i < w.dirty_count; i++) {
-        uintptr_t at = w.dirty[i];
-        struct range *range = &w.ranges[at - w.ranges[0].low >= w.ranges[0].size];
-        size_t index = (at - range->low) / BLOCK;
-        chengi_copy((void *)at, range->saved + index * BLOCK, BLOCK);
-        range->state[index] = SAVED;
+    while (w.log_count > 0) {
+        const struct undo *undo = &w.log[--w.log_count];
+        const struct range *range = &w.ranges[undo->address - w.ranges[0].low >= w.ranges[0].size];
+        *(uint64_t *)undo->address = undo->value;
+        range->logged[(undo->address - range->low) / 8] = false;
     }
-    w.dirty_count = 0;
     for (unsigned i = 0; i < E.thread_count; i++) {
         if (w.next[i] != w.first[i])
             memset(w.grains + (w.first[i] - world) / GRAIN, NEVER, (w.next[i] - w.first[i]) / GRAIN + 1);
@@ -337,11 +331,7 @@ int chengi_host_guard(void *base, size_t size)
 
 void chengi_host_discard(void *base, size_t size)
 {
-    struct range *range = &w.ranges[0];
-    size_t from = ((uintptr_t)base - range->low) / BLOCK;
-    for (size_t i = from; i < from + size / BLOCK; i++)
-        if (range->state[i] & DIRTY)
-            memset((void *)(range->low + i * BLOCK), 0, BLOCK);
+    (void)base, (void)size; /* stacks: nobody reads what they held */
 }
 
 size_t chengi_host_page_size(void)
