@@ -3,6 +3,8 @@
 # library, and that of the explorer, are sections of their own, by which the explorer tells whose an access is.
 set(host_sources ${sources})
 file(GLOB explore_sources CONFIGURE_DEPENDS src/host/explore/*.c)
+set(wrap_main ${PROJECT_SOURCE_DIR}/src/host/explore/wrap_main.c)
+list(REMOVE_ITEM explore_sources ${wrap_main})
 set(switch src/host/linux/switch_${CMAKE_SYSTEM_PROCESSOR}.S)
 list(FILTER host_sources EXCLUDE REGEX "/host/linux/")
 
@@ -45,7 +47,7 @@ target_link_libraries(cheng_explore INTERFACE
 target_link_options(cheng_explore INTERFACE -pthread)
 
 # The same around an ordinary program, whose main it explores.
-add_library(cheng_explore_main STATIC src/see/explore_main.c)
+add_library(cheng_explore_main STATIC ${wrap_main})
 add_library(cheng::explore-main ALIAS cheng_explore_main)
 set_target_properties(cheng_explore_main PROPERTIES OUTPUT_NAME cheng-explore-main EXPORT_NAME explore-main)
 target_link_libraries(cheng_explore_main PRIVATE $<BUILD_INTERFACE:cheng_flags> INTERFACE cheng_explore)
