@@ -112,6 +112,9 @@ static inline void spin(unsigned rounds)
 struct item item_of(uint32_t number);
 bool item_is_whole(const struct item *item);
 
+/* The survivor's part, played by a coroutine: it waits for shared words through another thread. */
+void as_coroutine(void (*survivor)(struct stage *, int who), struct stage *stage, int who);
+
 /* Runs a function in a child that is killed at its end. */
 void in_a_child_that_dies(void (*function)(struct stage *), struct stage *stage);
 

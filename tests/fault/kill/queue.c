@@ -119,6 +119,20 @@ OPERATION(queue_put) = {
     .check = check_put,
 };
 
+static void coroutine_gets(struct stage *stage, int who)
+{
+    as_coroutine(survivor_gets, stage, who);
+}
+
+OPERATION(queue_put_for_a_coroutine) = {
+    .survivors = 1,
+    .prepare = prepare_empty,
+    .victim = victim_puts,
+    .survivor = coroutine_gets,
+    .settle = put_if_empty,
+    .check = check_put,
+};
+
 static void get_two(struct stage *stage)
 {
     get(stage);

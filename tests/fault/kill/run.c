@@ -106,6 +106,28 @@ static pid_t fork_child(void)
     return pid;
 }
 
+struct part {
+    void (*survivor)(struct stage *, int who);
+    struct stage *stage;
+    int who;
+};
+
+static int play(const void *arg, void *result)
+{
+    const struct part *part = arg;
+    (void)result;
+    part->survivor(part->stage, part->who);
+    return 0;
+}
+
+void as_coroutine(void (*survivor)(struct stage *, int who), struct stage *stage, int who)
+{
+    struct part part = { survivor, stage, who };
+    int status;
+    assert_int_equal(cheng_run(&status, play, &part, sizeof part), 0);
+    assert_int_equal(status, 0);
+}
+
 void in_a_child_that_dies(void (*function)(struct stage *), struct stage *stage)
 {
     int status;

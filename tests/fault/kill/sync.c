@@ -95,6 +95,20 @@ OPERATION(lock_release) = {
     .check = counted,
 };
 
+static void coroutine_counts(struct stage *stage, int who)
+{
+    as_coroutine(survivor_counts, stage, who);
+}
+
+OPERATION(lock_release_to_coroutines) = {
+    .survivors = 2,
+    .prepare = prepare_lock,
+    .ready = acquire,
+    .victim = count_and_release,
+    .survivor = coroutine_counts,
+    .check = counted,
+};
+
 static void prepare_held_lock(struct stage *stage)
 {
     prepare_lock(stage);
@@ -356,6 +370,20 @@ OPERATION(event_set) = {
     .prepare = prepare_event,
     .victim = set,
     .survivor = survivor_waits_for_event,
+    .settle = set_if_clear,
+    .check = is_set,
+};
+
+static void coroutine_waits_for_event(struct stage *stage, int who)
+{
+    as_coroutine(survivor_waits_for_event, stage, who);
+}
+
+OPERATION(event_set_for_coroutines) = {
+    .survivors = 2,
+    .prepare = prepare_event,
+    .victim = set,
+    .survivor = coroutine_waits_for_event,
     .settle = set_if_clear,
     .check = is_set,
 };
