@@ -40,7 +40,8 @@ enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
  *   JOINERS  somebody may wait for the end: set by joiners, before they park on the word
  *   DROPPED  the handle was given up: who sets the second of ENDED and DROPPED recycles the slot
  *   JOINED   somebody has seen the status: the failure is collected
- *   WANTED   somebody parked for a lock that it held: it wakes them when it ends, see chengi_lot_wake_orphans */
+ *   WANTED   somebody is parked for a lock that it holds or held: it wakes them when it ends, see
+ *            chengi_lot_wake_orphans */
 enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED = 8, CHENGI_WANTED = 16 };
 
 enum { CHENGI_NAME_SIZE = 32, CHENGI_INLINE_BYTES = 40 };

@@ -79,18 +79,21 @@ static int attempt(cheng_lock *lock, uint32_t me, bool woken, uint32_t *seen)
     }
 }
 
-/* The owner may end without releasing, which wakes nobody: it must know that its locks are wanted. Both change
- * `life`: either its end sees the bit, or we see that it has ended. False: look at the lock again. */
+/* The owner may end without releasing, which wakes nobody: it must know that its locks are wanted. */
+static uint32_t tell(struct cheng_task *owner)
+{
+    uint32_t life = load_acquire(&owner->life);
+    /* if the slot is another's by now: it will look through the lot for nothing */
+    return life & CHENGI_WANTED ? life : __atomic_fetch_or(&owner->life, CHENGI_WANTED, __ATOMIC_ACQ_REL);
+}
+
+/* Both change `life`: either its end sees the bit, or we see that it has ended. False: look at the lock again. */
 static bool owner_told(uint32_t word)
 {
     struct cheng_task *owner = chengi_runner_of(word);
     if (owner == NULL)
         return (word & (uint32_t)CHENGI_OWNER) == 0;
-    uint32_t life = load_acquire(&owner->life);
-    if (!(life &
-          CHENGI_WANTED)) /* if the slot is another's by now: it will look through the lot for nothing */
-        life = __atomic_fetch_or(&owner->life, CHENGI_WANTED, __ATOMIC_ACQ_REL);
-    return !(life & CHENGI_ENDED) && chengi_runner_alive(word);
+    return !(tell(owner) & CHENGI_ENDED) && chengi_runner_alive(word);
 }
 
 /* Sleeps until the lock may be free. On a reserved one for a millisecond at the most: for whom it is reserved may
@@ -136,10 +139,13 @@ static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
     }
     if (rc == -EDEADLK && chengi_is_now(deadline))
         return -EAGAIN;
-    if (rc == -EDEADLK)
+    if (rc == -EDEADLK) {
         chengi_graph_report_self(self, &why, (const char *)(uintptr_t)load_relaxed(&lock->holder));
-    else
-        set_holder(lock, site);
+        return rc;
+    }
+    set_holder(lock, site);
+    if (word & CHENGI_PARKED)
+        tell(self); /* who is parked still has told the owner before us */
     return rc;
 }
 

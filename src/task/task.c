@@ -54,7 +54,7 @@ static void end(struct cheng_task *task)
     chengi_runner_retire(task);
     /* release: joiners see all that the task did; acquire: and we what the handle's owner did */
     uint32_t before = __atomic_fetch_or(&task->life, CHENGI_ENDED, __ATOMIC_ACQ_REL);
-    if (unlikely(before & CHENGI_WANTED)) /* partner: owner_told in sync/lock.c */
+    if (unlikely(before & CHENGI_WANTED)) /* partner: tell in sync/lock.c */
         chengi_lot_wake_orphans(word);
     if (before & CHENGI_JOINERS) /* the slot may be another's by now: it is only an address here */
         chengi_unpark(&task->life, UINT32_MAX);

@@ -72,3 +72,79 @@ EXPLORED(a_thread_and_a_coroutine)
     finish(a);
     assert_int_equal(finish(b), 0);
 }
+
+EXPLORED_WITH(for_no_reason, .inside = true, .spurious = 1)
+{
+    cheng_task *a = start(CHENG_THREAD, enter_and_leave, 1), *b = start(CHENG_THREAD, enter_until, 1000000);
+    enter_and_leave(&(long){ 1 }, NULL);
+    finish(a);
+    assert_int_equal(finish(b), 0);
+    assert_false(cheng_lock_locked(&lock));
+}
+
+/* It comes back for the lock as soon as it has left it, so that those who were woken come too late, and starve. */
+static int enter_for_long(const void *arg, void *result)
+{
+    (void)result;
+    for (long i = *(const long *)arg; i > 0; i--) {
+        cheng_lock_acquire(&lock);
+        inside++;
+        assert_int_equal(inside, 1);
+        assert_int_equal(cheng_sleep(2 * CHENG_MILLISECOND), 0);
+        inside--;
+        assert_int_equal(cheng_lock_release(&lock), 0);
+    }
+    return 0;
+}
+
+EXPLORED(starving)
+{
+    cheng_task *a = start(CHENG_THREAD, enter_for_long, 2), *b = start(CHENG_THREAD, enter_and_leave, 1),
+               *c = start(CHENG_COROUTINE, enter_and_leave, 1);
+    finish(a);
+    finish(b);
+    finish(c);
+    assert_false(cheng_lock_locked(&lock));
+}
+
+/* Its owner ends: one of those who want the lock finds it dead, the others find it free. */
+static int dead_owners;
+
+static int take_and_end(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    int rc = cheng_lock_acquire_until(&lock, CHENG_FOREVER);
+    dead_owners += rc == -EOWNERDEAD;
+    return 0;
+}
+
+static int enter_after_the_dead(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    int rc = cheng_lock_acquire_until(&lock, CHENG_FOREVER);
+    assert_true(rc == 0 || rc == -EOWNERDEAD);
+    dead_owners += rc == -EOWNERDEAD;
+    return cheng_lock_release(&lock);
+}
+
+static void owner_ends(enum cheng_kind owner)
+{
+    cheng_task *a = start(owner, take_and_end, 0), *b = start(CHENG_THREAD, enter_after_the_dead, 0),
+               *c = start(CHENG_COROUTINE, enter_after_the_dead, 0);
+    finish(a);
+    finish(b);
+    finish(c);
+    enter_after_the_dead(NULL, NULL);
+    assert_int_equal(dead_owners, 1);
+    assert_false(cheng_lock_locked(&lock));
+}
+
+EXPLORED(a_thread_ends_as_its_owner)
+{
+    owner_ends(CHENG_THREAD);
+}
+
+EXPLORED(a_coroutine_ends_as_its_owner)
+{
+    owner_ends(CHENG_COROUTINE);
+}

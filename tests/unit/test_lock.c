@@ -237,6 +237,23 @@ TEST(owner_that_ends_while_others_wait)
     }
 }
 
+/* They had told the owner before it. */
+TEST(next_owner_that_ends_while_others_wait)
+{
+    for (enum place ends = 0; ends < PLACES; ends++)
+        for (enum place waits = 0; waits < PLACES; waits++) {
+            struct actor next, waiter;
+            cheng_lock_acquire(&lock);
+            actor_start(&next, ends, acquire_and_end, NULL);
+            wait_until_blocked(next.self, CHENGI_WAIT_LOCK);
+            actor_start(&waiter, waits, acquire_release, NULL);
+            wait_until_blocked(waiter.self, CHENGI_WAIT_LOCK);
+            assert_int_equal(cheng_lock_release(&lock), 0);
+            assert_int_equal(actor_join(&next), 0);
+            assert_int_equal(actor_join(&waiter), -EOWNERDEAD);
+        }
+}
+
 static unsigned died;
 
 static void count_deaths(const cheng_incident *incident)
