@@ -1,0 +1,101 @@
+/* Cancelling, from within: against the beginning of a wait, its other ends, and the end of the task. */
+#include "explore/explored.h"
+
+#include <errno.h>
+
+static cheng_event never, done;
+
+static int sleep_for_ever(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return cheng_sleep_until(CHENG_FOREVER) == -ECANCELED;
+}
+
+static int sleep_for(const void *arg, void *result)
+{
+    (void)result;
+    int rc = cheng_sleep(*(const long *)arg);
+    assert_true(rc == 0 || rc == -ECANCELED);
+    return 1;
+}
+
+static int wait_for_ever(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return cheng_event_wait(&never) == -ECANCELED;
+}
+
+/* While it is shielded no wait ends; after that the next one does. */
+static int wait_shielded(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_shield(true);
+    assert_int_equal(cheng_event_wait(&done), 0);
+    assert_false(cheng_cancelled());
+    cheng_shield(false);
+    return cheng_event_wait(&never) == -ECANCELED;
+}
+
+/* Sticky: each later wait ends as well. */
+static int wait_twice(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return cheng_event_wait(&never) == -ECANCELED && cheng_event_wait(&never) == -ECANCELED &&
+           cheng_cancelled();
+}
+
+static void cancel_two(cheng_fn *function, long number)
+{
+    cheng_task *a = start(CHENG_THREAD, function, number), *b = start(CHENG_COROUTINE, function, number);
+    cheng_cancel(a);
+    cheng_cancel(b);
+    cheng_event_set(&done);
+    assert_int_equal(finish(a), 1);
+    assert_int_equal(finish(b), 1);
+}
+
+EXPLORED(a_sleep)
+{
+    cancel_two(sleep_for_ever, 0);
+}
+
+EXPLORED(a_sleep_that_ends)
+{
+    cancel_two(sleep_for, 1000000);
+}
+
+EXPLORED(a_wait)
+{
+    cancel_two(wait_for_ever, 0);
+}
+
+EXPLORED(a_shielded_wait)
+{
+    cancel_two(wait_shielded, 0);
+}
+
+EXPLORED_WITH(each_wait_of_a_task, .inside = true, .spurious = 1)
+{
+    cancel_two(wait_twice, 0);
+}
+
+static cheng_task *sleeper;
+
+static int join_sleeper(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    int rc = cheng_join(sleeper, NULL);
+    assert_true(rc == 0 || rc == -ECANCELED);
+    return 1;
+}
+
+/* Both the joiner and the one it joins. */
+EXPLORED(a_join)
+{
+    sleeper = start(CHENG_COROUTINE, sleep_for_ever, 0);
+    cheng_task *b = start(CHENG_THREAD, join_sleeper, 0);
+    cheng_cancel(b);
+    cheng_cancel(sleeper);
+    assert_int_equal(finish(b), 1);
+    assert_int_equal(finish(sleeper), 1);
+}

@@ -1,0 +1,43 @@
+/* The helper threads, from within. */
+#include "explore/explored.h"
+
+#include <errno.h>
+
+static int square(const void *arg, void *result)
+{
+    long number = *(const long *)arg;
+    *(long *)result = number * number;
+    return 7;
+}
+
+static int offload(const void *arg, void *result)
+{
+    long out = 0;
+    (void)result;
+    int rc = cheng_offload(square, arg, &out);
+    if (rc == 7)
+        assert_int_equal(out, *(const long *)arg * *(const long *)arg);
+    return rc;
+}
+
+EXPLORED(two_coroutines)
+{
+    cheng_task *a = start(CHENG_COROUTINE, offload, 3), *b = start(CHENG_COROUTINE, offload, 4);
+    assert_int_equal(finish(a), 7);
+    assert_int_equal(finish(b), 7);
+}
+
+/* The helper of the first job goes home as the second one comes. */
+static int offload_now_and_later(const void *arg, void *result)
+{
+    assert_int_equal(offload(arg, result), 7);
+    assert_int_equal(cheng_sleep(2 * CHENG_SECOND), 0);
+    return offload(arg, result);
+}
+
+EXPLORED_WITH(a_helper_goes_home, .inside = true, .spurious = 1)
+{
+    int status;
+    assert_int_equal(cheng_run(&status, offload_now_and_later, &(long){ 5 }, sizeof(long)), 0);
+    assert_int_equal(status, 7);
+}
