@@ -46,7 +46,7 @@
  *   -ENOMEM     start         no memory. A coroutine gets its stack when it begins: where there is no room for
  *                             another it waits until one comes free, and ends with this status if none does for a
  *                             second
- *   -EMFILE     start, run    no descriptors for the runtime's poller
+ *   -EMFILE, -ENFILE, -ENOSPC start, run: no descriptors, or no room to watch them, for the runtime's poller
  *   -EDEADLK    join          a task that joins itself, or whose join closes a cycle that cannot end
  *   -ETIMEDOUT, -EAGAIN       join_until: not ended until the deadline (CHENG_NOW: not ended)
  *   -ECANCELED  join, sleep   the calling task was cancelled
@@ -106,7 +106,8 @@ CHENG_API void cheng_shield(bool on);
 CHENG_API bool cheng_cancelled(void);
 
 /* The calling task: in a thread that Cheng did not start, one that stands for it. Valid while the task
- * lives; not to be freed. NULL only when memory ran out. */
+ * lives; not to be freed. Never NULL: if there is no memory for such a thread's record (the first thousand or
+ * so need none), its first call into the library, of whatever kind, says so and aborts. */
 CHENG_API cheng_task *cheng_current(void);
 
 /* The calling task's name; valid until the task ends. */

@@ -1,5 +1,6 @@
 /* The table of runners. Chunks of slots are mapped as they are needed and never given back; each thread keeps
- * a few free slots for itself, so that starting and freeing a task takes no latch. */
+ * a few free slots for itself, so that starting and freeing a task takes no latch. The first chunk needs no memory
+ * that could be refused: the first call of a thread that Cheng did not start must not fail. */
 #include "run/runner.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ _Static_assert(sizeof(struct cheng_task) <= 320, "a million of them must fit bes
 __thread struct chengi_self *chengi_self __attribute__((tls_model("initial-exec")));
 
 static struct cheng_task *chunks[CHUNKS]; /* set once, with release; readers acquire */
+static struct cheng_task first_chunk[SLOTS_PER_CHUNK] __attribute__((aligned(CHENGI_CACHE_LINE)));
 
 static struct {
     struct latch latch;
@@ -42,7 +44,8 @@ static int map_chunk(void)
 {
     if (table.chunk_count == CHUNKS)
         return -ENOMEM;
-    struct cheng_task *chunk = chengi_host_map(SLOTS_PER_CHUNK * sizeof *chunk);
+    struct cheng_task *chunk =
+        table.chunk_count == 0 ? first_chunk : chengi_host_map(SLOTS_PER_CHUNK * sizeof *chunk);
     if (chunk == NULL)
         return -ENOMEM;
     chengi_sanitize_pages(chunk, SLOTS_PER_CHUNK * sizeof *chunk); /* reports, large arguments and results */
@@ -224,8 +227,10 @@ int chengi_runner_enter_thread(struct cheng_task *runner)
 struct cheng_task *chengi_runner_adopt(void)
 {
     struct cheng_task *runner = chengi_runner_new(CHENG_THREAD, true);
-    if (runner == NULL)
+    if (runner == NULL) { /* whoever called us, a lock's release say, has no way to tell */
+        chengi_host_say("cheng: no memory for a record of the calling thread\n");
         abort();
+    }
     runner->thread_id = chengi_host_thread_id();
     /* what a task that used the slot before has left, and has freed */
     runner->result = NULL;

@@ -17,8 +17,8 @@ static pthread_key_t end_key;
 int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void))
 {
     int rc = pthread_key_create(&end_key, at_end);
-    if (rc == 0)
-        rc = pthread_atfork(NULL, NULL, in_child);
+    if (rc == 0 && (rc = pthread_atfork(NULL, NULL, in_child)) != 0)
+        pthread_key_delete(end_key);
     return -rc;
 }
 
