@@ -50,8 +50,8 @@ CHENG_API cheng_incident_hook *cheng_set_incident_hook(cheng_incident_hook *hook
  * make it the first. 0 or a negative errno. */
 CHENG_API CHENG_NODISCARD int cheng_report_overflows(void);
 
-/* The text of the deadlock that the calling task's last -EDEADLK stood for; "" if there was none. Valid
- * until the next. */
+/* The text of the deadlock that the calling task's last -EDEADLK stood for; "" if there was none,
+ * or no memory for it. Valid until the next. */
 CHENG_API const char *cheng_deadlock_report(void);
 
 #ifdef __cplusplus

@@ -98,6 +98,8 @@ static void report(struct cheng_task *self, const struct edge *edges, unsigned n
 {
     char *text = NULL;
     size_t size;
+    free(self->report); /* an earlier deadlock's: rather none than that */
+    self->report = NULL;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
         return; /* the error is told all the same */
@@ -107,10 +109,10 @@ static void report(struct cheng_task *self, const struct edge *edges, unsigned n
         fprintf(out, "deadlock: %u tasks wait for one another\n", n);
     for (unsigned i = 0; i < n; i++)
         describe(out, &edges[i]);
-    if (fclose(out) == 0) {
-        free(self->report);
+    if (fclose(out) == 0)
         self->report = text;
-    }
+    else
+        free(text);
 }
 
 bool chengi_graph_closes_cycle(struct cheng_task *self, uint32_t wake)

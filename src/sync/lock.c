@@ -170,7 +170,9 @@ int chengi_lock_acquire_again(cheng_lock *lock, const char *site)
     if (rc == 0 || rc == -EOWNERDEAD)
         return rc;
     if (rc == -EDEADLK) {
-        chengi_incident(CHENG_DEADLOCK, rc, lock, chengi_deadlock_report());
+        const char *report = chengi_deadlock_report();
+        chengi_incident(CHENG_DEADLOCK, rc, lock,
+                        report[0] != '\0' ? report : "deadlock: no memory for more words\n");
     } else {
         snprintf(text, sizeof text, "lock %p cannot be acquired at %s: %s\n", (const void *)lock,
                  site == NULL ? "an unknown line" : site, cheng_strerror(rc));
