@@ -120,7 +120,8 @@ static bool remaining(int64_t deadline_ns, struct timespec *t)
     return true;
 }
 
-/* epoll_pwait2 (Linux 5.11) knows nanoseconds; without it a wait is rounded up to milliseconds. */
+/* epoll_pwait2 (Linux 5.11) knows nanoseconds; without it a wait is rounded up to milliseconds. EPERM is a filter's
+ * way to say that it is not there. */
 static int epoll_wait_ns(int epoll, struct epoll_event *batch, int room, const struct timespec *t)
 {
     if (t == NULL)
@@ -131,7 +132,7 @@ static int epoll_wait_ns(int epoll, struct epoll_event *batch, int room, const s
     static int missing; /* relaxed: a stale 0 costs one failing call */
     if (!load_relaxed(&missing)) {
         int n = (int)syscall(SYS_epoll_pwait2, epoll, batch, room, t, NULL, 0);
-        if (n >= 0 || errno != ENOSYS)
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
             return n;
         store_relaxed(&missing, 1);
     }
