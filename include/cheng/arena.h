@@ -18,8 +18,9 @@
  * }
  * @endcode
  *
- * A child made by fork inherits the arena at the same address and takes a row of its own. Unrelated
- * processes attach by name, at an address of their own: keep offsets, not pointers, in shared memory.
+ * A child made by fork inherits the arena at the same address and takes a row of its own; if it gets none, its
+ * calls answer -EOPNOTSUPP until it attaches the arena by name. Unrelated processes attach by name, at an address
+ * of their own: keep offsets, not pointers, in shared memory.
  *
  * No thread of a process can be told dead from here: a shared lock whose owner ended without releasing
  * it is recovered by the next waiter of the same process, or once the process ends.
@@ -33,7 +34,8 @@
  *   -EUSERS    attach             the table of participants is full
  *   -EMFILE    new, attach        no more descriptors, or 256 arenas are attached
  *   -EBUSY     free               objects of the caller's process still use it
- *   -ENOMEM, -ENOSPC as the system means them */
+ *   -ENOLCK    new, attach        the system has no more record locks
+ *   -ENOMEM, -ENFILE, -ENOSPC, -EACCES, -EPERM, -EIO, ... as the system means them */
 #ifndef CHENG_ARENA_H
 #define CHENG_ARENA_H
 

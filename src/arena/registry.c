@@ -265,6 +265,11 @@ static int attach(cheng_arena **out, const char *name)
     }
     if (arena == NULL)
         return attach_opened(out, &file);
+    if (arena->word == 0) { /* a fork's child that got no row when it began */
+        rc = chengi_row_take(arena);
+        if (rc < 0)
+            return rc;
+    }
     arena->references++;
     *out = arena;
     return 0;
