@@ -96,6 +96,7 @@ static bool passes(int error)
     case -ENFILE:
     case -ENOMEM:
     case -ENOBUFS:
+    case -ENOSPC: /* of the system's room for watches */
     case -EAGAIN: /* no thread to be had */
         return true;
     default:
@@ -108,6 +109,7 @@ static bool concerns_one_client(int error)
     switch (error) {
     case -ECONNABORTED:
     case -EPROTO:
+    case -ENOPROTOOPT:
     case -EPERM: /* a firewall's word */
     case -ENETDOWN:
     case -EHOSTDOWN:
