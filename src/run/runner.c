@@ -224,22 +224,57 @@ int chengi_runner_enter_thread(struct cheng_task *runner)
     return chengi_host_set_thread_value(runner);
 }
 
-struct cheng_task *chengi_runner_adopt(void)
+/* The record of a thread that is no task of anybody's. */
+static struct cheng_task *record_new(void)
 {
     struct cheng_task *runner = chengi_runner_new(CHENG_THREAD, true);
-    if (runner == NULL) { /* whoever called us, a lock's release say, has no way to tell */
-        chengi_host_say("cheng: no memory for a record of the calling thread\n");
-        abort();
-    }
-    runner->thread_id = chengi_host_thread_id();
+    if (runner == NULL)
+        return NULL;
     /* what a task that used the slot before has left, and has freed */
     runner->result = NULL;
     runner->argument_size = runner->result_size = runner->stack_size = 0;
     store_relaxed(&runner->life,
                   CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
-    (void)chengi_runner_enter_thread(
-        runner); /* without memory for it: the slot is lost when the thread ends */
     return runner;
+}
+
+/* Without memory for the thread's value the slot is lost when the thread ends. */
+static void record_enter(struct cheng_task *runner)
+{
+    runner->thread_id = chengi_host_thread_id();
+    (void)chengi_runner_enter_thread(runner);
+}
+
+struct cheng_task *chengi_runner_adopt(void)
+{
+    struct cheng_task *runner = record_new();
+    if (runner == NULL) { /* whoever called us, a lock's release say, has no way to tell */
+        chengi_host_say("cheng: no memory for a record of the calling thread\n");
+        abort();
+    }
+    record_enter(runner);
+    return runner;
+}
+
+static void *own_thread(void *argument)
+{
+    struct cheng_task *runner = argument;
+    record_enter(runner);
+    runner->function(runner->argument, NULL);
+    return NULL;
+}
+
+int chengi_runner_start_thread(cheng_fn *function, const void *argument)
+{
+    struct cheng_task *runner = record_new();
+    if (runner == NULL)
+        return -ENOMEM;
+    runner->function = function;
+    runner->argument = argument;
+    int rc = chengi_host_start(own_thread, runner, 0);
+    if (rc < 0)
+        chengi_runner_recycle(runner);
+    return rc;
 }
 
 /* With the table latched. The first byte comes last: who sees it without the latch has the rest. */

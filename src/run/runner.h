@@ -128,6 +128,10 @@ static inline bool chengi_runner_alive(uint32_t word)
 /* The calling thread is this runner until it ends; then chengi_task_thread_ended. -ENOMEM: it must be called by hand. */
 int chengi_runner_enter_thread(struct cheng_task *runner);
 
+/* Starts a thread of the library's own. Its record is made by the caller, who can be told that there is no memory for
+ * it: so it has no need to be adopted. */
+int chengi_runner_start_thread(cheng_fn *function, const void *argument);
+
 /* The task's name, made on the first call if none was given. Valid while the task lives. */
 const char *chengi_runner_name(struct cheng_task *runner);
 

@@ -54,14 +54,15 @@ static struct {
     struct runtime *left;    /* by forks: nothing runs on them; kept so that leak checkers know of them */
 } standard;
 
-static void *worker_main(void *argument)
+static int worker_main(const void *argument, void *unused)
 {
-    struct worker *worker = argument;
+    struct worker *worker = (struct worker *)(uintptr_t)argument;
+    (void)unused;
     chengi_host_set_thread_name("cheng-worker");
     chengi_host_block_signals();
     chengi_worker_enter(worker);
     chengi_worker_work(worker); /* for ever: the default runtime never ends */
-    return NULL;
+    return 0;
 }
 
 static int standard_runtime(struct runtime **out)
@@ -78,7 +79,7 @@ static int standard_runtime(struct runtime **out)
             while (rc == 0 && opened < count)
                 rc = chengi_worker_open(&runtime->workers[opened], runtime, opened, false), opened += rc == 0;
             while (rc == 0 && started < count)
-                rc = chengi_host_start(worker_main, &runtime->workers[started], 0), started += rc == 0;
+                rc = chengi_runner_start_thread(worker_main, &runtime->workers[started]), started += rc == 0;
             if (rc < 0 && started > 0) { /* some threads are better than none */
                 rc = 0;
             } else if (rc < 0 && runtime != NULL) {

@@ -57,11 +57,11 @@ static void perform(struct job *job)
         chengi_unpark(done, 1);
 }
 
-static void *helper_main(void *unused)
+static int helper_main(const void *unused, void *unused_too)
 {
     const struct why why = { CHENGI_WAIT_OFFLOAD, &office, NULL };
     int rc = 0;
-    (void)unused;
+    (void)unused, (void)unused_too;
     chengi_host_set_thread_name("cheng-helper");
     chengi_host_block_signals();
     chengi_latch_acquire(&office.latch);
@@ -85,7 +85,7 @@ static void *helper_main(void *unused)
     }
     office.helpers--;
     chengi_latch_release(&office.latch);
-    return NULL;
+    return 0;
 }
 
 /* Queues the job and makes sure that somebody will do it. */
@@ -97,7 +97,7 @@ static int submit(struct job *job)
         chengi_list_init(&office.jobs);
     bool hire = office.idle <= office.queued && office.helpers < HELPERS_MOST;
     if (hire) {
-        rc = chengi_host_start(helper_main, NULL, 0);
+        rc = chengi_runner_start_thread(helper_main, NULL);
         if (rc == 0)
             office.helpers++;
         else if (office.helpers > 0)
