@@ -22,9 +22,11 @@ foreach(part library host)
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
 endforeach()
 add_custom_command(TARGET cheng_explore_library POST_BUILD
-    COMMAND ${CMAKE_OBJCOPY} --rename-section .text=cheng_text $<TARGET_FILE:cheng_explore_library>)
+    COMMAND ${CMAKE_OBJCOPY} --rename-section .text=cheng_text --rename-section .text.unlikely=cheng_text
+        $<TARGET_FILE:cheng_explore_library>)
 add_custom_command(TARGET cheng_explore_host POST_BUILD
-    COMMAND ${CMAKE_OBJCOPY} --rename-section .text=cheng_explore_text $<TARGET_FILE:cheng_explore_host>)
+    COMMAND ${CMAKE_OBJCOPY} --rename-section .text=cheng_explore_text
+        --rename-section .text.unlikely=cheng_explore_text $<TARGET_FILE:cheng_explore_host>)
 
 set(archive ${PROJECT_BINARY_DIR}/libcheng-explore.a)
 add_custom_command(OUTPUT ${archive}

@@ -104,24 +104,18 @@ static inline int chengi_lock_release_inline(cheng_lock *lock)
     return cheng_lock_release(lock);
 }
 #else
-static inline void chengi_lock_acquire_inline(cheng_lock *lock, const char *site)
-{
-    chengi_lock_acquire_at(lock, site);
-}
-
-static inline int chengi_lock_release_inline(cheng_lock *lock)
-{
-    return cheng_lock_release(lock);
-}
+#define chengi_lock_acquire_inline chengi_lock_acquire_at
+#define chengi_lock_release_inline cheng_lock_release
 #endif
 
-static inline cheng_lock *chengi_with_begin(cheng_lock *lock, const char *site)
+/* always_inline: whoever looks at a return address in the library finds the user's line there. */
+static inline __attribute__((always_inline)) cheng_lock *chengi_with_begin(cheng_lock *lock, const char *site)
 {
     chengi_lock_acquire_inline(lock, site);
     return lock;
 }
 
-static inline void chengi_with_end(cheng_lock **lock)
+static inline __attribute__((always_inline)) void chengi_with_end(cheng_lock **lock)
 {
     (void)chengi_lock_release_inline(*lock);
 }

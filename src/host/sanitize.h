@@ -31,6 +31,7 @@ void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+void __tsan_set_fiber_name(void *fiber, const char *name);
 #endif
 
 /* What they keep of a stack, or of a thread's own stack. */
@@ -87,6 +88,13 @@ static inline void chengi_sanitize_thread(struct sanitize *s)
     s->fiber = __tsan_get_current_fiber();
 #endif
 }
+
+/* What the present stack runs, for reports; "": nothing. A macro, since a name is not made where nobody asks for it. */
+#if defined(CHENGI_TSAN)
+#define CHENGI_SANITIZE_NAME(name) __tsan_set_fiber_name(__tsan_get_current_fiber(), (name))
+#else
+#define CHENGI_SANITIZE_NAME(name) ((void)0)
+#endif
 
 /* Around each switch: before it, on the old stack; after it, on the stack that goes on. */
 static inline void *chengi_sanitize_leave(struct sanitize *to)

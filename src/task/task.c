@@ -10,6 +10,7 @@
 #include "base/deadline.h"
 #include "base/incident.h"
 #include "host/host.h"
+#include "host/sanitize.h"
 #include "park/graph.h"
 #include "park/lot.h"
 #include "park/park.h"
@@ -64,8 +65,10 @@ static void end(struct cheng_task *task)
 
 void chengi_task_run(struct cheng_task *task)
 {
+    CHENGI_SANITIZE_NAME(chengi_runner_name(task));
     task->status = task->function(task->argument, task->result);
     end(task);
+    CHENGI_SANITIZE_NAME("");
 }
 
 void chengi_task_refuse(struct cheng_task *task, int error)

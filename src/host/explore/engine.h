@@ -31,7 +31,10 @@ enum {
     THREADS = 32, /* a mask has a bit for each */
     DEPARTURES = 4096,
     STEPS_MOST = 1 << 15,
-    STACK_SIZE = 1 << 20
+    STACK_SIZE = 1 << 20,
+    FIBERS = 1024,
+    NAMES = 4096,
+    NAME_SIZE = 32
 };
 
 #define BIT(n) (UINT32_C(1) << (n))
@@ -45,6 +48,12 @@ enum state { UNUSED, READY, WAITING, ENDED };
 /* Where a thread is in a program, for reports: the line that called the library, and what it called. */
 struct place {
     uintptr_t caller, callee;
+};
+
+/* A stack that tasks run on, one after the other: a thread's own, or a coroutine's. For reports. */
+struct fiber {
+    uint16_t name; /* in `names`, where each task has its own */
+    struct place place;
 };
 
 struct spin {
@@ -78,10 +87,9 @@ struct thread {
     bool has_acquired, has_released;
 
     int64_t priority; /* PCT */
-    struct place place;
+    uint16_t fiber;
     void *(*entry)(void *argument);
     void *argument, *value; /* value: the host's thread value */
-    char name[16];
 };
 
 /* Where a schedule departs from the default: at a scheduling point ('>': who goes on), or in another choice ('='). */
@@ -109,22 +117,21 @@ enum event_kind {
     E_START,
     E_END,
     E_SWITCH,
-    E_FREE,
-    E_CHOICE
+    E_BEGIN,
+    E_CHOICE,
+    E_FOUND
 };
-enum { ATOMIC_EVENT = 0x80 };
+enum { ATOMIC_EVENT = 0x80, WORTH_A_LINE = 0x40 };
 struct event {
-    uint8_t thread, kind, size, other; /* size: with ATOMIC_EVENT */
-    uint32_t step;
+    uint8_t kind, size;  /* size: with ATOMIC_EVENT, and WORTH_A_LINE when it is printed */
+    uint16_t who, other; /* names */
     uintptr_t address, pc, callee;
-    uint64_t value;
+    uint64_t value, before; /* before: of a plain write */
 };
 
 struct finding {
     enum cheng_finding kind;
-    uint8_t thread, other; /* other: of a race */
-    uint32_t other_step;
-    uintptr_t pc, other_pc, address;
+    uintptr_t pc, other_pc, address; /* other_pc: of a race's first access */
     char what[256];
 };
 
@@ -169,6 +176,9 @@ struct engine {
     bool tracing;
     struct event *trace;
     unsigned trace_count;
+    struct fiber fibers[FIBERS]; /* those of the threads come first, and so do their names */
+    char names[NAMES][NAME_SIZE];
+    unsigned fiber_count, name_count;
 
     struct thread threads[THREADS];
 };
@@ -213,6 +223,8 @@ unsigned chengi_explore_choose(unsigned n, unsigned percent);
 _Noreturn void chengi_explore_fail(enum cheng_finding kind, uintptr_t pc, uintptr_t address,
                                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 _Noreturn void chengi_explore_finish(void);
+/* The task that runs now on this fiber, by a name of its own; NULL: none, the thread itself. */
+void chengi_explore_task(unsigned fiber, const char *name);
 uint64_t chengi_explore_random(void);
 uint64_t chengi_explore_program_random(void);
 void chengi_explore_record(enum event_kind kind, uintptr_t address, unsigned size, uint64_t value,
@@ -224,6 +236,16 @@ static inline void chengi_explore_effect(void)
     chengi_engine.effects++;
     chengi_engine.idle = 0;
     chengi_engine.stalls = 0;
+}
+
+static inline struct fiber *chengi_explore_fiber(const struct thread *thread)
+{
+    return &chengi_engine.fibers[thread->fiber];
+}
+
+static inline const char *chengi_explore_name(const struct thread *thread)
+{
+    return chengi_engine.names[chengi_explore_fiber(thread)->name];
 }
 
 /* The text of the library and of this host are sections of their own. */

@@ -129,16 +129,18 @@ HOOK void __tsan_func_exit(void)
     }
 }
 
-/* One clock for all coroutines of a worker: they follow one another in it. */
+/* Stacks of tasks. One clock for all coroutines of a worker: they follow one another in it. */
 HOOK void *__tsan_get_current_fiber(void)
 {
-    return NULL;
+    return E.current == NULL ? NULL : &E.fibers[E.current->fiber];
 }
 
 HOOK void *__tsan_create_fiber(unsigned flags)
 {
     (void)flags;
-    return NULL;
+    if (E.fiber_count < FIBERS)
+        E.fiber_count++;
+    return &E.fibers[E.fiber_count - 1];
 }
 
 HOOK void __tsan_destroy_fiber(void *fiber)
@@ -148,7 +150,15 @@ HOOK void __tsan_destroy_fiber(void *fiber)
 
 HOOK void __tsan_switch_to_fiber(void *fiber, unsigned flags)
 {
-    (void)fiber, (void)flags;
+    (void)flags;
+    if (E.running)
+        E.current->fiber = (uint16_t)((struct fiber *)fiber - E.fibers);
+}
+
+HOOK void __tsan_set_fiber_name(void *fiber, const char *name)
+{
+    if (E.running)
+        chengi_explore_task((unsigned)((struct fiber *)fiber - E.fibers), name[0] == '\0' ? NULL : name);
 }
 
 /* ---- atomic operations ---- */

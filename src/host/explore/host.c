@@ -2,6 +2,7 @@
 #include "host/explore/engine.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,8 +55,10 @@ void chengi_host_restore_signals(void)
 
 void chengi_host_set_thread_name(const char *name)
 {
-    if (E.current != NULL)
-        strncpy(E.current->name, name, sizeof E.current->name - 1);
+    if (E.current == NULL)
+        return;
+    bool own = strncmp(name, "cheng-", 6) == 0; /* the library's: there may be several */
+    snprintf(E.names[E.current->id], NAME_SIZE, own ? "%.20s-%u" : "%.31s", name, E.current->id);
 }
 
 int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void))

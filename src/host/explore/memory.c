@@ -219,11 +219,11 @@ void chengi_world_check(uintptr_t address, size_t size, bool write, uintptr_t pc
          grain++) {
         if (w.grains[grain] == FREED)
             chengi_explore_fail(CHENG_FOUND_USE_AFTER_FREE, pc, address, "a %s of freed memory by %s",
-                                write ? "write" : "read", E.current->name);
+                                write ? "write" : "read", chengi_explore_name(E.current));
         if (w.grains[grain] == NEVER)
             chengi_explore_fail(CHENG_FOUND_OUT_OF_BOUNDS, pc, address,
                                 "a %s outside of every allocated block by %s", write ? "write" : "read",
-                                E.current->name);
+                                chengi_explore_name(E.current));
     }
 }
 
@@ -282,13 +282,13 @@ void chengi_world_free(void *block, uintptr_t pc)
     if (*grains == NEVER || header->magic != MAGIC || ((uintptr_t)block & (GRAIN - 1)) != 0) {
         if (E.running)
             chengi_explore_fail(CHENG_FOUND_BAD_FREE, pc, (uintptr_t)block,
-                                "%s frees what was never allocated", E.current->name);
+                                "%s frees what was never allocated", chengi_explore_name(E.current));
         abort();
     }
     if (*grains == FREED) {
         if (E.running)
             chengi_explore_fail(CHENG_FOUND_BAD_FREE, pc, (uintptr_t)block,
-                                "%s frees a block that has been freed already", E.current->name);
+                                "%s frees a block that has been freed already", chengi_explore_name(E.current));
         abort();
     }
     if (E.running)

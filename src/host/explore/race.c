@@ -19,8 +19,8 @@ enum {
 
 /* An access, as long as it may still race with one to come. */
 struct cell {
-    uint32_t clock, step;
-    uint32_t pc; /* from the program's image on */
+    uint32_t clock, pc; /* pc: from the program's image on */
+    uint16_t who;
     uint8_t thread, mask, flags;
 };
 
@@ -179,13 +179,11 @@ static const char *name_of(unsigned flags)
 
 static _Noreturn void race(const struct cell *cell, uintptr_t address, unsigned flags, uintptr_t pc)
 {
-    E.finding.other = cell->thread;
-    E.finding.other_step = cell->step;
     E.finding.other_pc = chengi_world_image() + cell->pc;
     bool freed = (cell->flags | flags) & FREE;
     chengi_explore_fail(freed ? CHENG_FOUND_USE_AFTER_FREE : CHENG_FOUND_RACE, pc, address,
                         "%s by %s and %s by %s, which nothing orders", name_of(cell->flags),
-                        E.threads[cell->thread].name, name_of(flags), E.current->name);
+                        E.names[cell->who], name_of(flags), chengi_explore_name(E.current));
 }
 
 static void access_granule(uintptr_t key, unsigned mask, unsigned flags, uintptr_t address, uintptr_t pc)
@@ -193,8 +191,8 @@ static void access_granule(uintptr_t key, unsigned mask, unsigned flags, uintptr
     struct thread *self = E.current;
     struct granule *g = granule_of(key);
     const struct cell now = { self->clock.at[self->id],
-                              self->step,
                               (uint32_t)(pc - chengi_world_image()),
+                              chengi_explore_fiber(self)->name,
                               self->id,
                               (uint8_t)mask,
                               (uint8_t)flags };

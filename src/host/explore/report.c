@@ -1,6 +1,8 @@
-/* What is printed of a finding. Lines come from addr2line, which every compiler's package brings. */
+/* What is printed of a finding. Lines come from addr2line, names of variables from nm: every compiler's package brings
+ * them. Without them there are addresses. */
 #include "host/explore/engine.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +15,14 @@ static const char *const findings[] = {
     "bad free", "out of bounds", "livelock", "difference", "error",
 };
 
-/* "function file:line" of each address, in one call of addr2line. */
-enum { PLACES = 4096, TEXT = 160 };
+enum { MOST = 4096, TEXT = 160, LINES_MOST = 200 };
+
+/* ---- places in the program: function and line of each address, in one call of addr2line ---- */
+
 static struct {
     uintptr_t pc;
-    char text[TEXT];
-} places[PLACES];
+    char function[TEXT], text[TEXT]; /* text: "file:line (function)" */
+} places[MOST];
 static unsigned place_count;
 
 static unsigned place_of(uintptr_t pc)
@@ -26,53 +30,12 @@ static unsigned place_of(uintptr_t pc)
     for (unsigned i = 0; i < place_count; i++)
         if (places[i].pc == pc)
             return i;
-    if (place_count == PLACES)
+    if (place_count == MOST)
         return 0;
     places[place_count].pc = pc;
+    snprintf(places[place_count].function, TEXT, "%#" PRIxPTR, pc);
+    snprintf(places[place_count].text, TEXT, "%#" PRIxPTR, pc);
     return place_count++;
-}
-
-/* Only the end of a long path. */
-static void shorten_path(char *text)
-{
-    char *slash, *at = strstr(text, " at ");
-    if (at == NULL || (slash = strrchr(at, '/')) == NULL)
-        return;
-    while (slash > at + 4 && slash[-1] != '/')
-        slash--;
-    memmove(at + 4, slash, strlen(slash) + 1);
-}
-
-static void look_up(void)
-{
-    char program[512], line[1024];
-    uintptr_t base = chengi_world_load_address();
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length <= 0)
-        return;
-    program[length] = '\0';
-    for (unsigned from = 0; from < place_count;) {
-        static char command[1 << 16];
-        unsigned to = from;
-        int used = snprintf(command, sizeof command, "addr2line -fpe '%s'", program);
-        for (; to < place_count && used < (int)sizeof command - 32;
-             to++) /* the call, not where it returns to */
-            used += snprintf(command + used, sizeof command - (size_t)used, " %#lx",
-                             (unsigned long)(places[to].pc - base - 1));
-        used += snprintf(command + used, sizeof command - (size_t)used, " 2>/dev/null");
-        FILE *answer = popen(command, "r");
-        for (; from < to; from++) {
-            if (answer == NULL || fgets(line, sizeof line, answer) == NULL || line[0] == '?') {
-                snprintf(places[from].text, TEXT, "%#lx", (unsigned long)places[from].pc);
-                continue;
-            }
-            line[strcspn(line, "\n")] = '\0';
-            shorten_path(line);
-            snprintf(places[from].text, TEXT, "%.150s", line);
-        }
-        if (answer != NULL)
-            pclose(answer);
-    }
 }
 
 static const char *text_of(uintptr_t pc)
@@ -80,61 +43,257 @@ static const char *text_of(uintptr_t pc)
     return pc == 0 ? "" : places[place_of(pc)].text;
 }
 
-/* The function alone. */
-static const char *function_of(uintptr_t pc, char *room)
+/* Of "function at /a/long/path/file.c:7 (discriminator 1)": only the last folder, and no discriminator. */
+static void set_place(unsigned index, char *line)
 {
-    snprintf(room, TEXT, "%.*s", (int)strcspn(text_of(pc), " "), text_of(pc));
-    return room;
+    line[strcspn(line, "\n")] = '\0';
+    char *at = strstr(line, " at "), *end = strstr(line, " (discriminator");
+    if (end != NULL)
+        *end = '\0';
+    if (at == NULL || line[0] == '?')
+        return;
+    *at = '\0';
+    char *file = at + 4, *slash = strrchr(file, '/');
+    while (slash != NULL && slash > file && slash[-1] != '/')
+        slash--;
+    snprintf(places[index].function, TEXT, "%.150s", line);
+    snprintf(places[index].text, TEXT, "%.70s (%.80s)", slash == NULL ? file : slash, line);
 }
 
+/* The inlined functions of our headers stand between the library and the user's line. */
+static bool is_header(const char *line)
+{
+    return strstr(line, "/cheng/") != NULL && strstr(line, ".h:") != NULL;
+}
+
+static FILE *run_tool(const char *tool, unsigned *from)
+{
+    static char command[1 << 16];
+    char program[512];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length <= 0)
+        return NULL;
+    program[length] = '\0';
+    int used = snprintf(command, sizeof command, "%s '%s' 2>/dev/null", tool, program);
+    for (; from != NULL && *from < place_count && used < (int)sizeof command - 32; (*from)++)
+        used += snprintf(command + used, sizeof command - (size_t)used, " %#" PRIxPTR,
+                         places[*from].pc - chengi_world_load_address() -
+                             1); /* the call, not where it returns to */
+    return popen(command, "r");
+}
+
+static void look_up_places(void)
+{
+    static const char inlined[] = " (inlined by) ";
+    char line[1024];
+    for (unsigned from = 0; from < place_count;) {
+        unsigned at = from;
+        FILE *answer = run_tool("addr2line -afipe", &from);
+        bool settled = false;
+        at--; /* each address is said first */
+        while (answer != NULL && fgets(line, sizeof line, answer) != NULL) {
+            if (strncmp(line, "0x", 2) == 0 && strchr(line, ':') != NULL) {
+                at++;
+                settled = false;
+            }
+            if (at >= place_count || settled)
+                continue;
+            char *text = strstr(line, inlined);
+            text = text != NULL                 ? text + strlen(inlined)
+                   : strstr(line, ": ") != NULL ? strstr(line, ": ") + 2
+                                                : line;
+            settled = !is_header(text);
+            set_place(at, text);
+        }
+        if (answer != NULL)
+            pclose(answer);
+    }
+}
+
+/* ---- variables: the names of addresses, in one call of nm ---- */
+
+static struct {
+    uintptr_t address;
+    char text[TEXT];
+} variables[MOST];
+static unsigned variable_count;
+
+static unsigned variable_of(uintptr_t address)
+{
+    for (unsigned i = 0; i < variable_count; i++)
+        if (variables[i].address == address)
+            return i;
+    if (variable_count == MOST)
+        return 0;
+    variables[variable_count].address = address;
+    snprintf(variables[variable_count].text, TEXT, "%#" PRIxPTR, address);
+    return variable_count++;
+}
+
+static const char *variable_at(uintptr_t address)
+{
+    return variables[variable_of(address)].text;
+}
+
+static void look_up_variables(void)
+{
+    char line[1024], name[120], kind;
+    uintptr_t value, size;
+    FILE *answer = run_tool("nm -CS", NULL);
+    while (answer != NULL && fgets(line, sizeof line, answer) != NULL) {
+        if (sscanf(line, "%" SCNxPTR " %" SCNxPTR " %c %119[^\n]", &value, &size, &kind, name) != 4 ||
+            strchr("bBdDrRvVuG", kind) == NULL)
+            continue;
+        value += chengi_world_load_address();
+        for (unsigned i = 0; i < variable_count; i++) {
+            uintptr_t offset = variables[i].address - value;
+            if (offset >= size)
+                continue;
+            if (offset == 0)
+                snprintf(variables[i].text, TEXT, "%s", name);
+            else
+                snprintf(variables[i].text, TEXT, "%s+%" PRIuPTR, name, offset);
+        }
+    }
+    if (answer != NULL)
+        pclose(answer);
+}
+
+/* The addresses in a text. */
+static uintptr_t next_address(const char *text, const char **begin, char **end)
+{
+    *begin = strstr(text, "0x");
+    return *begin == NULL ? 0 : (uintptr_t)strtoull(*begin, end, 16);
+}
+
+static void want_addresses(const char *text)
+{
+    const char *begin;
+    char *end;
+    for (uintptr_t address; (address = next_address(text, &begin, &end)) != 0; text = end)
+        (void)variable_of(address);
+}
+
+static void print_with_names(const char *text)
+{
+    const char *begin;
+    char *end;
+    for (uintptr_t address; (address = next_address(text, &begin, &end)) != 0; text = end)
+        fprintf(stderr, "%.*s%s", (int)(begin - text), text, variable_at(address));
+    size_t length = strlen(text);
+    fprintf(stderr, "%.*s", (int)(length - (length > 0 && text[length - 1] == '\n')), text);
+}
+
+/* ---- the trace ---- */
+
+/* A plain access is worth a line if another task touches the same bytes as well, and one of them writes. */
+static bool is_shared(const struct event *event)
+{
+    enum { FEW = 5000 };
+    unsigned from = E.trace_count > FEW ? E.trace_count - FEW : 0;
+    for (unsigned i = from; i < E.trace_count; i++) {
+        const struct event *e = &E.trace[i];
+        unsigned size = event->size & ~(unsigned)(ATOMIC_EVENT | WORTH_A_LINE),
+                 other = e->size & ~(unsigned)(ATOMIC_EVENT | WORTH_A_LINE);
+        bool access = e->kind <= E_UPDATE || (e->kind == E_FOUND && e->address != 0);
+        if (access && e->who != event->who && e->address < event->address + size &&
+            event->address < e->address + (other == 0 ? 8 : other) &&
+            (e->kind != E_READ || event->kind != E_READ))
+            return true;
+    }
+    return false;
+}
+
+/* The library's threads sleep and are woken when there is nothing to do. */
 static bool is_worth_a_line(const struct event *event)
 {
-    if (event->kind == E_CHOICE || event->kind == E_SWITCH || event->kind == E_START ||
-        event->kind == E_TIME_OUT)
-        return true;
-    if (E.options.inside)
-        return event->kind != E_READ || (event->size & ATOMIC_EVENT);
-    return event->pc == 0 || !chengi_explore_in_library(event->pc);
-}
-
-static void print_event(const struct event *event)
-{
-    char room[TEXT], callee[TEXT];
-    static const char *const verbs[] = { "reads", "writes", "updates" };
-    fprintf(stderr, "  %-14s ", E.threads[event->thread].name);
     switch (event->kind) {
     case E_READ:
     case E_WRITE:
     case E_UPDATE:
-        fprintf(stderr, "%s %#lx (%u bytes%s) %s %#llx at %s", verbs[event->kind],
-                (unsigned long)event->address, event->size & ~(unsigned)ATOMIC_EVENT,
-                event->size & ATOMIC_EVENT ? ", atomic" : "",
-                event->kind == E_WRITE && !(event->size & ATOMIC_EVENT) ? "over" : "=",
-                (unsigned long long)event->value, text_of(event->pc));
+        if (event->size & ATOMIC_EVENT)
+            return E.options.inside || !chengi_explore_in_library(event->pc);
+        return !chengi_explore_in_library(event->pc) && is_shared(event);
+    case E_WAIT:
+    case E_TIME_OUT:
+        return E.options.inside || event->callee != 0;
+    case E_WAKE:
+        return E.options.inside || strncmp(E.names[event->other], "cheng-", 6) != 0;
+    default:
+        return true;
+    }
+}
+
+/* As the user has written it: cheng_lock_acquire is a macro over chengi_lock_acquire_at. */
+static const char *function_of(uintptr_t pc, char *room)
+{
+    const char *name = places[place_of(pc)].function;
+    size_t length = strlen(name);
+    if (strncmp(name, "chengi_", 7) != 0)
+        return name;
+    snprintf(room, TEXT, "cheng_%.*s", (int)(length - 7 - (strcmp(name + length - 3, "_at") == 0 ? 3 : 0)),
+             name + 7);
+    return room;
+}
+
+static void print_access(const struct event *event)
+{
+    bool atomic = event->size & ATOMIC_EVENT;
+    static const char *const verbs[] = { "reads", "writes", "updates" };
+    fprintf(stderr, "%s %s", verbs[event->kind], variable_at(event->address));
+    if (event->kind == E_UPDATE)
+        fprintf(stderr, " to %#" PRIx64, event->value);
+    else
+        fprintf(stderr, " = %#" PRIx64, event->value);
+    if (event->kind == E_WRITE && !atomic)
+        fprintf(stderr, ", was %#" PRIx64, event->before);
+    fprintf(stderr, "%s at %s", atomic ? " (atomic)" : "", text_of(event->pc));
+}
+
+static void print_event(const struct event *event)
+{
+    char room[TEXT];
+    fprintf(stderr, "  %-14s ", E.names[event->who]);
+    switch (event->kind) {
+    case E_READ:
+    case E_WRITE:
+    case E_UPDATE:
+        print_access(event);
         break;
     case E_CALL:
-        fprintf(stderr, "calls %s at %s", function_of(event->callee, callee), text_of(event->pc));
+        fprintf(stderr, "calls %s at %s", function_of(event->callee, room), text_of(event->pc));
         break;
     case E_WAIT:
-        fprintf(stderr, "sleeps in %s", function_of(event->callee, room));
+        fprintf(stderr, "sleeps in %s",
+                event->callee == 0 ? "the library" : function_of(event->callee, room));
         break;
     case E_WAKE:
-        fprintf(stderr, "wakes %s", E.threads[event->other].name);
+        fprintf(stderr, "wakes %s", E.names[event->other]);
         break;
     case E_TIME_OUT:
-        fprintf(stderr, "its time is up");
+        fprintf(stderr, "wakes: its time is up");
         break;
     case E_START:
-        fprintf(stderr, "starts %s", E.threads[event->other].name);
+        fprintf(stderr, "starts %s", E.names[event->other]);
+        break;
+    case E_BEGIN:
+        fprintf(stderr, "begins, on %s", E.names[event->other]);
         break;
     case E_END:
         fprintf(stderr, "ends");
         break;
     case E_SWITCH:
-        fprintf(stderr, "---- is preempted by %s ----", E.threads[event->other].name);
+        fprintf(stderr, "-- stops here, %s goes on --", E.names[event->other]);
         break;
     case E_CHOICE:
-        fprintf(stderr, "is told otherwise: choice %llu", (unsigned long long)event->value);
+        fprintf(stderr, "-- gets another answer: %" PRIu64 " --", event->value);
+        break;
+    case E_FOUND:
+        fprintf(stderr, "*** %s", findings[E.finding.kind]);
+        if (event->address != 0)
+            fprintf(stderr, ": %s", variable_at(event->address));
+        if (event->pc != 0)
+            fprintf(stderr, " at %s", text_of(event->pc));
         break;
     default:
         break;
@@ -142,71 +301,81 @@ static void print_event(const struct event *event)
     fputc('\n', stderr);
 }
 
-static void print_trace(void)
+/* Leaves in the trace what is worth a line, the last LINES_MOST of it. Returns how many there were before. */
+static unsigned sift_trace(void)
 {
-    enum { MOST = 400 };
     unsigned count = 0, skip;
+    for (unsigned i = 0; i < E.trace_count; i++) /* looks at those that it moves, and at later ones */
+        if (is_worth_a_line(&E.trace[i]))
+            E.trace[i].size |= WORTH_A_LINE;
     for (unsigned i = 0; i < E.trace_count; i++)
-        count += is_worth_a_line(&E.trace[i]);
-    skip = count > MOST ? count - MOST : 0;
-    if (skip != 0)
-        fprintf(stderr, "  (%u lines before these)\n", skip);
-    for (unsigned i = 0; i < E.trace_count; i++)
-        if (is_worth_a_line(&E.trace[i]) && (skip == 0 || skip-- == 0))
-            print_event(&E.trace[i]);
+        if (E.trace[i].size & WORTH_A_LINE)
+            E.trace[count++] = E.trace[i];
+    skip = count > LINES_MOST ? count - LINES_MOST : 0;
+    E.trace_count = count - skip;
+    memmove(E.trace, E.trace + skip, E.trace_count * sizeof *E.trace);
+    return skip;
 }
 
-static void print_threads(void)
+/* Who has not ended: where it is. */
+static void print_tasks(void)
 {
-    char callee[TEXT];
-    for (unsigned i = 0; i < E.thread_count; i++) {
-        const struct thread *thread = &E.threads[i];
-        if (thread->state == ENDED)
-            continue;
-        fprintf(stderr, "  %-14s %s", thread->name, thread->state == WAITING ? "sleeps" : "can go on");
-        if (thread->place.callee != 0)
-            fprintf(stderr, " in %s, called at %s", function_of(thread->place.callee, callee),
-                    text_of(thread->place.caller));
-        fputc('\n', stderr);
+    char room[TEXT];
+    for (unsigned i = 0; i < E.fiber_count; i++) {
+        const struct fiber *fiber = &E.fibers[i];
+        if (fiber->place.callee != 0 && (i >= THREADS || (i < E.thread_count && E.threads[i].state != ENDED)))
+            fprintf(stderr, "  %-14s %s at %s\n", E.names[fiber->name],
+                    function_of(fiber->place.callee, room), text_of(fiber->place.caller));
     }
 }
 
 void chengi_report(const struct script *script, const cheng_explore_result *result)
 {
     const struct finding *finding = &E.finding;
-    place_count = 0;
+    place_count = variable_count = 0;
+    unsigned before = sift_trace();
     (void)place_of(finding->pc), (void)place_of(finding->other_pc);
-    for (unsigned i = 0; i < E.thread_count; i++) {
-        (void)place_of(E.threads[i].place.caller);
-        (void)place_of(E.threads[i].place.callee);
+    for (unsigned i = 0; i < E.fiber_count; i++) {
+        (void)place_of(E.fibers[i].place.caller);
+        (void)place_of(E.fibers[i].place.callee);
     }
-    for (unsigned i = 0; i < E.trace_count; i++)
-        if (is_worth_a_line(&E.trace[i])) {
-            (void)place_of(E.trace[i].pc);
-            (void)place_of(E.trace[i].callee);
-        }
-    look_up();
+    for (unsigned i = 0; i < E.trace_count; i++) {
+        (void)place_of(E.trace[i].pc);
+        (void)place_of(E.trace[i].callee);
+        (void)variable_of(E.trace[i].address);
+    }
+    (void)variable_of(finding->address);
+    want_addresses(finding->what);
+    look_up_places();
+    look_up_variables();
 
-    fprintf(stderr, "cheng-explore: %s: %s: %s\n", E.options.name, findings[finding->kind], finding->what);
+    fprintf(stderr, "cheng-explore: %s: %s: ", E.options.name, findings[finding->kind]);
+    size_t kind = strlen(findings[finding->kind]); /* the library's own report says it, too */
+    bool said = strncmp(finding->what, findings[finding->kind], kind) == 0 && finding->what[kind] == ':';
+    print_with_names(finding->what + (said ? kind + 2 : 0));
+    fputc('\n', stderr);
     if (finding->other_pc != 0)
-        fprintf(stderr, "  the first:  %s\n  the second: %s\n", text_of(finding->other_pc),
-                text_of(finding->pc));
+        fprintf(stderr, "  of:         %s\n  the first:  %s\n  the second: %s\n",
+                variable_at(finding->address), text_of(finding->other_pc), text_of(finding->pc));
     else if (finding->pc != 0)
         fprintf(stderr, "  at %s\n", text_of(finding->pc));
-    if (finding->kind == CHENG_FOUND_DEADLOCK || finding->kind == CHENG_FOUND_LIVELOCK)
-        print_threads();
+    if (finding->kind == CHENG_FOUND_DEADLOCK || finding->kind == CHENG_FOUND_LIVELOCK) {
+        fprintf(stderr, "the last calls of those that have not ended:\n");
+        print_tasks();
+    }
     if (result->schedules != 0)
-        fprintf(stderr, "found in schedule %llu, after %.3f s\n", (unsigned long long)result->schedules,
-                result->seconds);
+        fprintf(stderr, "found in schedule %" PRIu64 ", after %.3f s\n", result->schedules, result->seconds);
     if (!result->replays) {
         fprintf(stderr, finding->kind == CHENG_FOUND_NOTHING
                             ? "the replayed schedule finds nothing: is it the same program?\n"
                             : "it could not be replayed: the test depends on more than the order\n");
         return;
     }
-    fprintf(stderr,
-            "the shortest schedule has %u departure%s from letting each task run for as long as it can:\n",
+    fprintf(stderr, "the shortest schedule, %u departure%s from letting each go on for as long as it can:\n",
             script->count, script->count == 1 ? "" : "s");
-    print_trace();
+    if (before != 0)
+        fprintf(stderr, "  (%u lines before these)\n", before);
+    for (unsigned i = 0; i < E.trace_count; i++)
+        print_event(&E.trace[i]);
     fprintf(stderr, "to see it again: CHENG_REPLAY='%s'\n", result->replay);
 }

@@ -108,7 +108,9 @@ static int new_thread(void *(*entry)(void *), void *argument, struct thread **ou
     thread->argument = argument;
     thread->clock.at[thread->id] = 1;
     thread->context = chengi_switch_prepare(stack + STACK_SIZE, thread_main, thread);
-    snprintf(thread->name, sizeof thread->name, thread->id == 0 ? "main" : "thread-%u", thread->id);
+    thread->fiber = thread->id;
+    E.fibers[thread->id] = (struct fiber){ .name = thread->id };
+    snprintf(E.names[thread->id], NAME_SIZE, thread->id == 0 ? "MainThread" : "thread-%u", thread->id);
     E.ready |= BIT(thread->id);
     *out = thread;
     return 0;
@@ -156,7 +158,7 @@ _Noreturn void chengi_explore_fail(enum cheng_finding kind, uintptr_t pc, uintpt
     E.finding.kind = kind;
     E.finding.pc = pc;
     E.finding.address = address;
-    E.finding.thread = E.current->id;
+    chengi_explore_record(E_FOUND, address, 0, 0, pc, 0);
     chengi_explore_finish();
 }
 
@@ -317,7 +319,7 @@ void chengi_explore_point(uintptr_t address, bool write, uintptr_t pc)
 void chengi_explore_call(uintptr_t caller, uintptr_t callee)
 {
     chengi_explore_point(0, false, caller);
-    E.current->place = (struct place){ caller, callee };
+    chengi_explore_fiber(E.current)->place = (struct place){ caller, callee };
     chengi_explore_record(E_CALL, 0, 0, 0, caller, 0);
 }
 
@@ -459,6 +461,7 @@ void chengi_explore_run(cheng_explore_fn *function, void *argument)
     E.program_random = E.options.seed;
     E.taken.count = 0;
     E.trace_count = 0;
+    E.fiber_count = E.name_count = THREADS;
     E.pruned = false;
     E.finding = (struct finding){ .kind = CHENG_FOUND_NOTHING };
     chengi_race_begin();
@@ -519,21 +522,44 @@ int chengi_explore_prepare(void)
 
 /* ---- the trace ---- */
 
+void chengi_explore_task(unsigned fiber, const char *name)
+{
+    struct fiber *f = &E.fibers[fiber];
+    if (name == NULL) {
+        f->name = E.current->id;
+    } else if (E.name_count < NAMES) {
+        f->name = (uint16_t)E.name_count++;
+        snprintf(E.names[f->name], NAME_SIZE, "%s", name);
+        chengi_explore_record(E_BEGIN, 0, 0, 0, 0, E.current->id);
+    }
+    f->place = (struct place){ 0, 0 };
+}
+
+/* A plain write is told of before it happens. */
+static void complete_write(struct event *event)
+{
+    if (event->kind == E_WRITE && !(event->size & ATOMIC_EVENT))
+        __builtin_memcpy(&event->value, (const void *)event->address, event->size < 8 ? event->size : 8);
+}
+
 void chengi_explore_record(enum event_kind kind, uintptr_t address, unsigned size, uint64_t value,
                            uintptr_t pc, unsigned other)
 {
     if (likely(!E.tracing) || E.trace_count == STEPS_MOST * 8)
         return;
-    struct thread *self = E.current;
+    const struct fiber *self = chengi_explore_fiber(E.current);
+    bool plain = kind == E_WRITE && !(size & ATOMIC_EVENT);
+    if (E.trace_count > 0)
+        complete_write(&E.trace[E.trace_count - 1]);
     E.trace[E.trace_count++] = (struct event){
-        .thread = self->id,
         .kind = (uint8_t)kind,
         .size = (uint8_t)size,
-        .other = (uint8_t)other,
-        .step = self->step,
+        .who = self->name,
+        .other = kind == E_BEGIN ? (uint16_t)other : E.fibers[E.threads[other].fiber].name,
         .address = address,
-        .pc = pc,
+        .pc = pc != 0 ? pc : self->place.caller,
         .callee = self->place.callee,
-        .value = value,
+        .value = plain ? 0 : value,
+        .before = plain ? value : 0,
     };
 }
