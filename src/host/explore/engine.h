@@ -121,9 +121,10 @@ enum event_kind {
     E_CHOICE,
     E_FOUND
 };
-enum { ATOMIC_EVENT = 0x80, WORTH_A_LINE = 0x40 };
+enum { ATOMIC_EVENT = 0x80 };
 struct event {
-    uint8_t kind, size;  /* size: with ATOMIC_EVENT, and WORTH_A_LINE when it is printed */
+    uint8_t kind, size; /* size: with ATOMIC_EVENT */
+    bool printed;
     uint16_t who, other; /* names */
     uintptr_t address, pc, callee;
     uint64_t value, before; /* before: of a plain write */
@@ -132,7 +133,7 @@ struct event {
 struct finding {
     enum cheng_finding kind;
     uintptr_t pc, other_pc, address; /* other_pc: of a race's first access */
-    char what[256];
+    char what[1024];
 };
 
 struct strategy {

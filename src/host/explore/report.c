@@ -193,8 +193,7 @@ static bool is_shared(const struct event *event)
     unsigned from = E.trace_count > FEW ? E.trace_count - FEW : 0;
     for (unsigned i = from; i < E.trace_count; i++) {
         const struct event *e = &E.trace[i];
-        unsigned size = event->size & ~(unsigned)(ATOMIC_EVENT | WORTH_A_LINE),
-                 other = e->size & ~(unsigned)(ATOMIC_EVENT | WORTH_A_LINE);
+        unsigned size = event->size & ~(unsigned)ATOMIC_EVENT, other = e->size & ~(unsigned)ATOMIC_EVENT;
         bool access = e->kind <= E_UPDATE || (e->kind == E_FOUND && e->address != 0);
         if (access && e->who != event->who && e->address < event->address + size &&
             event->address < e->address + (other == 0 ? 8 : other) &&
@@ -204,7 +203,7 @@ static bool is_shared(const struct event *event)
     return false;
 }
 
-/* The library's threads sleep and are woken when there is nothing to do. */
+/* The library's threads sleep and are woken when there is nothing to do, also on the stack of a coroutine that waits. */
 static bool is_worth_a_line(const struct event *event)
 {
     switch (event->kind) {
@@ -216,7 +215,7 @@ static bool is_worth_a_line(const struct event *event)
         return !chengi_explore_in_library(event->pc) && is_shared(event);
     case E_WAIT:
     case E_TIME_OUT:
-        return E.options.inside || event->callee != 0;
+        return E.options.inside || (event->callee != 0 && event->who < THREADS);
     case E_WAKE:
         return E.options.inside || strncmp(E.names[event->other], "cheng-", 6) != 0;
     default:
@@ -236,24 +235,51 @@ static const char *function_of(uintptr_t pc, char *room)
     return room;
 }
 
+/* Small numbers as such, with their sign; what may be an address as one. */
+static void print_value(const char *before, const struct event *event, uint64_t value)
+{
+    unsigned bits = 8 * (event->size & ~(unsigned)ATOMIC_EVENT);
+    int64_t number =
+        bits == 0 || bits >= 64 ? (int64_t)value : (int64_t)(value << (64 - bits)) >> (64 - bits);
+    if (number > -1000000 && number < 1000000)
+        fprintf(stderr, "%s%" PRId64, before, number);
+    else
+        fprintf(stderr, "%s%#" PRIx64, before, value);
+}
+
 static void print_access(const struct event *event)
 {
     bool atomic = event->size & ATOMIC_EVENT;
     static const char *const verbs[] = { "reads", "writes", "updates" };
     fprintf(stderr, "%s %s", verbs[event->kind], variable_at(event->address));
-    if (event->kind == E_UPDATE)
-        fprintf(stderr, " to %#" PRIx64, event->value);
-    else
-        fprintf(stderr, " = %#" PRIx64, event->value);
+    print_value(event->kind == E_UPDATE ? " to " : " = ", event, event->value);
     if (event->kind == E_WRITE && !atomic)
-        fprintf(stderr, ", was %#" PRIx64, event->before);
+        print_value(", was ", event, event->before);
     fprintf(stderr, "%s at %s", atomic ? " (atomic)" : "", text_of(event->pc));
+}
+
+/* So wide is the column of names. */
+static int name_width(void)
+{
+    size_t width = 10;
+    for (unsigned i = 0; i < E.trace_count; i++)
+        if (strlen(E.names[E.trace[i].who]) > width)
+            width = strlen(E.names[E.trace[i].who]);
+    return (int)width;
+}
+
+/* The call of what is said in the next line. */
+static bool is_said_next(const struct event *event)
+{
+    const struct event *next = event + 1;
+    return event->kind == E_CALL && next < E.trace + E.trace_count && next->who == event->who &&
+           next->pc == event->pc && (next->kind == E_START || next->kind == E_WAIT);
 }
 
 static void print_event(const struct event *event)
 {
     char room[TEXT];
-    fprintf(stderr, "  %-14s ", E.names[event->who]);
+    fprintf(stderr, "  %-*s ", name_width(), E.names[event->who]);
     switch (event->kind) {
     case E_READ:
     case E_WRITE:
@@ -264,17 +290,19 @@ static void print_event(const struct event *event)
         fprintf(stderr, "calls %s at %s", function_of(event->callee, room), text_of(event->pc));
         break;
     case E_WAIT:
-        fprintf(stderr, "sleeps in %s",
-                event->callee == 0 ? "the library" : function_of(event->callee, room));
+        fprintf(stderr, "sleeps in %s%s%s",
+                event->callee == 0 ? "the library" : function_of(event->callee, room),
+                event->pc == 0 ? "" : " at ", text_of(event->pc));
         break;
     case E_WAKE:
         fprintf(stderr, "wakes %s", E.names[event->other]);
         break;
     case E_TIME_OUT:
-        fprintf(stderr, "wakes: its time is up");
+        fprintf(stderr, "goes on: its time is up");
         break;
     case E_START:
-        fprintf(stderr, "starts %s", E.names[event->other]);
+        fprintf(stderr, "starts %s%s%s", E.names[event->other], event->pc == 0 ? "" : " at ",
+                text_of(event->pc));
         break;
     case E_BEGIN:
         fprintf(stderr, "begins, on %s", E.names[event->other]);
@@ -307,9 +335,9 @@ static unsigned sift_trace(void)
     unsigned count = 0, skip;
     for (unsigned i = 0; i < E.trace_count; i++) /* looks at those that it moves, and at later ones */
         if (is_worth_a_line(&E.trace[i]))
-            E.trace[i].size |= WORTH_A_LINE;
+            E.trace[i].printed = true;
     for (unsigned i = 0; i < E.trace_count; i++)
-        if (E.trace[i].size & WORTH_A_LINE)
+        if (E.trace[i].printed)
             E.trace[count++] = E.trace[i];
     skip = count > LINES_MOST ? count - LINES_MOST : 0;
     E.trace_count = count - skip;
@@ -324,7 +352,7 @@ static void print_tasks(void)
     for (unsigned i = 0; i < E.fiber_count; i++) {
         const struct fiber *fiber = &E.fibers[i];
         if (fiber->place.callee != 0 && (i >= THREADS || (i < E.thread_count && E.threads[i].state != ENDED)))
-            fprintf(stderr, "  %-14s %s at %s\n", E.names[fiber->name],
+            fprintf(stderr, "  %-*s %s at %s\n", name_width(), E.names[fiber->name],
                     function_of(fiber->place.callee, room), text_of(fiber->place.caller));
     }
 }
@@ -376,6 +404,7 @@ void chengi_report(const struct script *script, const cheng_explore_result *resu
     if (before != 0)
         fprintf(stderr, "  (%u lines before these)\n", before);
     for (unsigned i = 0; i < E.trace_count; i++)
-        print_event(&E.trace[i]);
+        if (!is_said_next(&E.trace[i]))
+            print_event(&E.trace[i]);
     fprintf(stderr, "to see it again: CHENG_REPLAY='%s'\n", result->replay);
 }
