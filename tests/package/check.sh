@@ -1,7 +1,8 @@
 #!/bin/sh
 # package/check.sh install BUILD: installs the build to a scratch prefix below it, moved once, so that nothing
 #     depends on the path it was configured with.
-# package/check.sh pkgconfig|cmake BUILD shared|static: builds a C and a C++17 program against that, runs both.
+# package/check.sh pkgconfig|cmake BUILD shared|static|explore: builds a C and a C++17 program against that, runs both;
+#     explore: tests that are linked with the explorer, and the first program wrapped by it.
 set -eu
 consumer=$(cd "$(dirname "$0")/consumer" && pwd)
 way=$1
@@ -16,15 +17,14 @@ if [ "$way" = install ]; then
     mv "$build/package/first" "$prefix"
     exit
 fi
+[ "$kind" != explore ] || find "$prefix" -name 'libcheng-explore.a' | grep -q . || { echo "SKIP: built without the explorer"; exit 77; }
 command -v g++ >/dev/null || { echo "SKIP: no g++"; exit 77; }
 rm -rf "$scratch"
 mkdir -p "$scratch"
 library_dir=$(dirname "$(find "$prefix" -name 'libcheng.so')")
 
-case $way in
-pkgconfig)
-    command -v pkg-config >/dev/null || { echo "SKIP: no pkg-config"; exit 77; }
-    export PKG_CONFIG_PATH="$library_dir/pkgconfig"
+build_consumers()
+{
     cflags=$(pkg-config --cflags cheng)
     libs=$(pkg-config --libs cheng)
     [ "$kind" = shared ] || libs=$(echo "$(pkg-config --static --libs cheng) " | sed 's/-lcheng /-l:libcheng.a /')
@@ -34,6 +34,30 @@ pkgconfig)
         gcc -std=c11 -Wall -Werror $cflags "$consumer/main.c" $libs -o "$scratch/consumer_c"
         g++ -std=c++17 -Wall -Werror $cflags "$consumer/main.cpp" $libs -o "$scratch/consumer_cpp"
     }
+}
+
+build_explored() # the flags are for compiling only
+{
+    cflags=$(pkg-config --cflags cheng-explore)
+    libs=$(pkg-config --libs cheng-explore)
+    # shellcheck disable=SC2086 # several words each
+    {
+        gcc -std=c11 -Wall -Werror $cflags -c "$consumer/explore.c" -o "$scratch/c.o"
+        g++ -std=c++17 -Wall -Werror $cflags -c "$consumer/explore.cpp" -o "$scratch/cpp.o"
+        gcc -std=c11 -Wall -Werror $cflags -c "$consumer/main.c" -o "$scratch/main.o"
+        gcc "$scratch/c.o" $libs -o "$scratch/explore_c"
+        g++ "$scratch/cpp.o" $libs -o "$scratch/explore_cpp"
+    }
+    libs=$(pkg-config --libs cheng-explore-main)
+    # shellcheck disable=SC2086
+    gcc "$scratch/main.o" $libs -o "$scratch/explore_main"
+}
+
+case $way in
+pkgconfig)
+    command -v pkg-config >/dev/null || { echo "SKIP: no pkg-config"; exit 77; }
+    export PKG_CONFIG_PATH="$library_dir/pkgconfig"
+    if [ "$kind" = explore ]; then build_explored; else build_consumers; fi
     ;;
 cmake)
     cmake -S "$consumer" -B "$scratch" -G Ninja -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++ \
@@ -42,6 +66,14 @@ cmake)
     ;;
 esac
 
+if [ "$kind" = explore ]; then
+    for program in explore_c explore_cpp; do
+        "$scratch/$program" 2>"$scratch/report"
+        grep -q "^to see it again: CHENG_REPLAY='test:" "$scratch/report"
+    done
+    "$scratch/explore_main" 2>&1 | grep -q '^cheng-explore: main: nothing found in [1-9].*: these are all$'
+    exit
+fi
 for program in consumer_c consumer_cpp; do
     linked=static
     readelf -d "$scratch/$program" | grep -q 'NEEDED.*libcheng\.so' && linked=shared

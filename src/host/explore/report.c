@@ -43,6 +43,20 @@ static const char *text_of(uintptr_t pc)
     return pc == 0 ? "" : places[place_of(pc)].text;
 }
 
+/* Of a name of C++: without the arguments of templates and functions. */
+static void strip_types(char *name)
+{
+    char *to = name;
+    unsigned depth = 0;
+    for (const char *from = name; *from != '\0' && (*from != '(' || depth > 0); from++) {
+        depth += *from == '<';
+        if (depth == 0)
+            *to++ = *from;
+        depth -= *from == '>' && depth > 0;
+    }
+    *to = '\0';
+}
+
 /* Of "function at /a/long/path/file.c:7 (discriminator 1)": only the last folder, and no discriminator. */
 static void set_place(unsigned index, char *line)
 {
@@ -53,6 +67,7 @@ static void set_place(unsigned index, char *line)
     if (at == NULL || line[0] == '?')
         return;
     *at = '\0';
+    strip_types(line);
     char *file = at + 4, *slash = strrchr(file, '/');
     while (slash != NULL && slash > file && slash[-1] != '/')
         slash--;
@@ -60,10 +75,10 @@ static void set_place(unsigned index, char *line)
     snprintf(places[index].text, TEXT, "%.70s (%.80s)", slash == NULL ? file : slash, line);
 }
 
-/* The inlined functions of our headers stand between the library and the user's line. */
+/* The inlined functions of our headers and of the compiler's stand between the library and the user's line. */
 static bool is_header(const char *line)
 {
-    return strstr(line, "/cheng/") != NULL && strstr(line, ".h:") != NULL;
+    return strstr(line, "/cheng/lock.h:") != NULL || strstr(line, " at /usr/include/c++/") != NULL;
 }
 
 static FILE *run_tool(const char *tool, unsigned *from)
@@ -88,7 +103,7 @@ static void look_up_places(void)
     char line[1024];
     for (unsigned from = 0; from < place_count;) {
         unsigned at = from;
-        FILE *answer = run_tool("addr2line -afipe", &from);
+        FILE *answer = run_tool("addr2line -Cafipe", &from);
         bool settled = false;
         at--; /* each address is said first */
         while (answer != NULL && fgets(line, sizeof line, answer) != NULL) {
