@@ -62,8 +62,6 @@ struct cheng_task {
      * `wake` before and after */
     struct why why;
     int64_t wait_deadline_ns;
-    uint32_t *word;        /* the private word that it is for, or NULL */
-    struct waiter *waiter; /* its place in that word's queue: for who has latched the bucket */
 
     /* Zero at the start of each life, down to `timer`. Whoever comes late for an earlier life of the slot may look
      * at the first four, so they are written with atomic stores. */
@@ -79,7 +77,9 @@ struct cheng_task {
     struct stack *stack;     /* NULL: has not started, may be stolen */
     struct timer timer;
 
-    void *context; /* a coroutine's saved stack pointer */
+    void *context;         /* a coroutine's saved stack pointer */
+    uint32_t *word;        /* the private word that the present wait is for, or NULL */
+    struct waiter *waiter; /* its place in that word's queue: for who has latched the bucket */
     cheng_fn *function;
     const void *argument;
     void *result;
