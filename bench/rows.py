@@ -27,6 +27,7 @@ PROGRAMS = {
 }
 PROGRAMS_OF_ROW = {
     ("coroutine.switch", "cheng"): "coroutine/switch",
+    ("coroutine.generator", "cheng"): "coroutine/generator",
     ("queue.coroutine.rendezvous", "cheng"): "coroutine/cheng",
     ("queue.coroutine.item", "cheng"): "coroutine/cheng",
 }
@@ -48,6 +49,7 @@ row("wake.2cores", "ns", "lower", "pthread go floor:futex", "1.0 * floor_futex",
 row("thread.startjoin", "ns", "lower", "pthread glib", "1.1 * pthread", about="start and join a thread")
 
 row("coroutine.switch", "ns", "lower", "fcontext greenlet", "1.0 * fcontext", about="one stack for another")
+row("coroutine.generator", "ns", "lower", "fcontext", "3 * fcontext", about="one value of a generator")
 row("coroutine.yield", "ns", "lower", "fcontext fiber go gevent", "4.0 * fcontext", "0.3 * go",
     about="two that yield to each other")
 row("coroutine.spawnjoin.1", "ns", "lower", "fcontext fiber go", "15 * fcontext", "0.3 * go",

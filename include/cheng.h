@@ -7,6 +7,7 @@
 #include <cheng/arena.h>
 #include <cheng/base.h>
 #include <cheng/condition.h>
+#include <cheng/coroutine.h>
 #include <cheng/event.h>
 #include <cheng/incident.h>
 #include <cheng/lock.h>

@@ -17,6 +17,8 @@
  * own call returns `value`. */
 void *chengi_switch(void **save, void *to, void *value);      /* leaves by a return */
 void *chengi_switch_tail(void **save, void *to, void *value); /* leaves by a jump */
+/* The second, for callers that return the value as an int and whose last act it must stay. */
+int chengi_switch_tail_int(void **save, void *to, intptr_t value) __asm__("chengi_switch_tail");
 
 /* Prepares a stack whose high end is `top`: the first switch to the result calls entry(argument, value),
  * which must never return. */

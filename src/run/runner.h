@@ -73,8 +73,9 @@ struct cheng_task {
     uint8_t kind;    /* enum cheng_kind */
     uint8_t adopted; /* a thread that is not ours */
     int status;
-    struct cheng_task *next; /* in a run queue, an inbox or a list of free slots */
-    struct stack *stack;     /* NULL: has not started, may be stolen */
+    struct cheng_task *next;       /* in a run queue, an inbox or a list of free slots */
+    struct stack *stack;           /* NULL: has not started, may be stolen */
+    struct coroutines *coroutines; /* made by hand: task/coroutine.c; NULL: none so far */
     struct timer timer;
 
     void *context;         /* a coroutine's saved stack pointer */

@@ -18,6 +18,7 @@
 #include "run/runtime.h"
 #include "run/upcalls.h"
 #include "run/worker.h"
+#include "task/coroutine.h"
 #include "task/offload.h"
 
 enum {
@@ -51,6 +52,8 @@ static void reclaim(struct cheng_task *task)
  * nobody's. */
 static void end(struct cheng_task *task)
 {
+    if (unlikely(task->coroutines != NULL))
+        chengi_coroutines_end(task);
     uint32_t word = task->self.word;
     chengi_runner_retire(task);
     /* release: joiners see all that the task did; acquire: and we what the handle's owner did */

@@ -1,179 +1,350 @@
-/* What a coroutine may rely on: its thread, errno, its stack, its turn; and cheng_run. */
-#include "unit/actors.h"
+/* Coroutines that pass control by hand, and generators: as greenlet and yield have it. */
+#include "unit/harness.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include <cheng.h>
 
-/* ---- cheng_run ---- */
+#include <errno.h>
+#include <string.h>
 
-static int return_seven(const void *argument, void *result)
+static char order[64]; /* who ran when */
+
+static void say(char c)
 {
-    (void)argument, (void)result;
-    return 7;
+    size_t n = strlen(order);
+    assert_true(n + 1 < sizeof order);
+    order[n] = c;
 }
 
-static int run_within(const void *argument, void *result)
+static cheng_coroutine *make(cheng_coroutine_fn *function, void *arg)
 {
-    int status = 5;
-    (void)argument, (void)result;
-    assert_int_equal(cheng_run(&status, return_seven, NULL, 0), -EDEADLK);
-    assert_int_equal(status, 5);
-    return 9;
+    cheng_coroutine *made;
+    assert_int_equal(cheng_coroutine_new(&made, function, arg, NULL), 0);
+    return made;
 }
 
-TEST(run_does_not_nest)
+static void *number(intptr_t n)
 {
-    int status = 0;
+    return (void *)n;
+}
+
+/* ---- switching ---- */
+
+static cheng_coroutine *one, *two;
+
+static int first(void *arg, void *value, void **result)
+{
+    void *back;
+    (void)arg;
+    assert_ptr_equal(value, number(1));
+    say('a');
+    assert_int_equal(cheng_coroutine_switch(two, number(2), &back), 0);
+    assert_ptr_equal(back, number(3));
+    say('c');
+    *result = number(4);
+    return 0;
+}
+
+static int second(void *arg, void *value, void **result)
+{
+    (void)arg, (void)result;
+    assert_ptr_equal(value, number(2));
+    say('b');
+    int rc = cheng_coroutine_switch(one, number(3), NULL);
+    assert_int_equal(rc, -ECANCELED); /* nobody comes back but the end of the task */
+    say('x');
+    return rc;
+}
+
+static int switch_around(const void *arg, void *result)
+{
+    void *out;
+    (void)arg, (void)result;
+    one = make(first, NULL);
+    two = make(second, NULL);
+    assert_ptr_equal(cheng_coroutine_parent(one), cheng_coroutine_current());
+    assert_false(cheng_coroutine_is_active(one) || cheng_coroutine_is_dead(one));
+    assert_int_equal(cheng_coroutine_switch(one, number(1), &out), 0);
+    assert_string_equal(order, "abc");
+    assert_ptr_equal(out, number(4)); /* the end goes to the parent, not to who switched there last */
+    assert_true(cheng_coroutine_is_dead(one) && cheng_coroutine_is_active(two));
+    assert_non_null(strstr(cheng_coroutine_where(two), "test_coroutine.c:"));
+    assert_null(cheng_coroutine_where(one));
+    assert_int_equal(cheng_coroutine_switch(one, number(5), &out),
+                     0); /* the dead pass it on to their parent */
+    assert_ptr_equal(out, number(5));
+    assert_int_equal(cheng_coroutine_switch(cheng_coroutine_current(), number(6), &out), 0);
+    assert_ptr_equal(out, number(6));
+    assert_int_equal(cheng_coroutine_free(one), 0);
+    return 0;
+}
+
+static void in_each_kind(cheng_fn *function)
+{
+    static const enum cheng_kind kinds[] = { CHENG_THREAD, CHENG_COROUTINE };
+    for (int i = 0; i < 2; i++) {
+        cheng_task *task;
+        memset(order, 0, sizeof order);
+        assert_int_equal(cheng_start(&task, kinds[i], function, NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join(task, NULL), 0);
+        cheng_task_free(task);
+    }
+}
+
+TEST(values_are_passed_and_the_end_goes_to_the_parent)
+{
+    in_each_kind(switch_around);
+    assert_string_equal(order, "abcx");
+    assert_true(cheng_coroutine_is_dead(two)); /* it ended with its task; the handle is still ours */
+    assert_int_equal(cheng_coroutine_free(two), 0);
+}
+
+/* ---- throwing ---- */
+
+static int fails(void *arg, void *value, void **result)
+{
+    void *out;
+    (void)arg, (void)value, (void)result;
+    int rc = cheng_coroutine_switch(cheng_coroutine_parent(cheng_coroutine_current()), number(1), &out);
+    assert_null(rc < 0 ? out : NULL);
+    return rc < 0 ? rc : -EIO;
+}
+
+TEST(a_failure_goes_to_the_parent)
+{
+    void *out = number(9);
+    cheng_coroutine *c = make(fails, NULL);
+    assert_int_equal(cheng_coroutine_switch(c, NULL, NULL), 0);
+    assert_int_equal(cheng_coroutine_switch(c, NULL, &out), -EIO);
+    assert_null(out);
+    assert_true(cheng_coroutine_is_dead(c));
+    assert_int_equal(cheng_coroutine_free(c), 0);
+}
+
+TEST(what_is_thrown_comes_out_of_its_switch)
+{
+    cheng_coroutine *c = make(fails, NULL);
+    assert_int_equal(cheng_coroutine_switch(c, NULL, NULL), 0);
+    assert_int_equal(cheng_coroutine_throw(c, -ENOENT, NULL), -ENOENT);
+    assert_true(cheng_coroutine_is_dead(c));
+    assert_int_equal(cheng_coroutine_throw(c, -ENOENT, NULL), -ENOENT); /* the dead pass it on: to us */
+    assert_int_equal(cheng_coroutine_throw(c, 1, NULL), -EINVAL);
+    assert_int_equal(cheng_coroutine_free(c), 0);
+}
+
+TEST(to_be_told_to_end_is_no_failure)
+{
+    void *out = number(9);
+    cheng_coroutine *c = make(fails, NULL);
+    assert_int_equal(cheng_coroutine_switch(c, NULL, NULL), 0);
+    assert_int_equal(cheng_coroutine_throw(c, -ECANCELED, &out), 0);
+    assert_null(out);
+    assert_int_equal(cheng_coroutine_free(c), 0);
+}
+
+TEST(one_that_has_not_begun_dies_of_what_is_thrown)
+{
+    cheng_coroutine *c = make(fails, NULL), *child;
+    cheng_coroutine_options options = { .parent = c };
+    assert_int_equal(cheng_coroutine_new(&child, fails, NULL, &options), 0);
+    assert_int_equal(cheng_coroutine_throw(child, -ENOENT, NULL), -ENOENT); /* and so does its parent */
+    assert_true(cheng_coroutine_is_dead(child) && cheng_coroutine_is_dead(c));
+    assert_int_equal(cheng_coroutine_free(c), 0);
+    assert_ptr_equal(cheng_coroutine_parent(child), cheng_coroutine_current());
+    assert_int_equal(cheng_coroutine_free(child), 0);
+}
+
+/* ---- parents, strangers ---- */
+
+TEST(no_one_is_its_own_ancestor)
+{
+    cheng_coroutine *c = make(fails, NULL), *child = make(fails, NULL);
+    assert_int_equal(cheng_coroutine_set_parent(child, c), 0);
+    assert_int_equal(cheng_coroutine_set_parent(c, child), -ELOOP);
+    assert_int_equal(cheng_coroutine_set_parent(c, c), -ELOOP);
+    assert_int_equal(cheng_coroutine_set_parent(c, NULL), -EINVAL);
+    assert_int_equal(cheng_coroutine_set_parent(cheng_coroutine_current(), c), -EINVAL);
+    assert_int_equal(cheng_coroutine_free(cheng_coroutine_current()), -EBUSY);
+    assert_int_equal(cheng_coroutine_free(child), 0);
+    assert_int_equal(cheng_coroutine_free(c), 0);
+}
+
+static int meddle(const void *arg, void *result)
+{
+    cheng_coroutine *c = *(cheng_coroutine *const *)arg, *mine;
+    cheng_coroutine_options options = { .parent = c };
+    (void)result;
+    assert_int_equal(cheng_coroutine_switch(c, NULL, NULL), -EPERM);
+    assert_int_equal(cheng_coroutine_throw(c, -EIO, NULL), -EPERM);
+    assert_int_equal(cheng_generator_next(c, NULL, NULL), -EPERM);
+    assert_int_equal(cheng_generator_close(c), -EPERM);
+    assert_int_equal(cheng_coroutine_free(c), -EPERM);
+    assert_int_equal(cheng_coroutine_set_parent(c, cheng_coroutine_current()), -EPERM);
+    assert_int_equal(cheng_coroutine_new(&mine, fails, NULL, &options), -EPERM);
+    assert_int_equal(cheng_generator_yield(NULL, NULL), -EPERM);
+    return 0;
+}
+
+TEST(another_task_may_not)
+{
+    cheng_coroutine *c = make(fails, NULL);
     cheng_task *task;
-    assert_int_equal(cheng_run(&status, run_within, NULL, 0), 0);
-    assert_int_equal(status, 9);
-    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, run_within, NULL, 0, NULL), 0);
-    assert_int_equal(cheng_join(task, &status), 0);
-    assert_int_equal(status, 9);
+    assert_int_equal(cheng_start(&task, CHENG_THREAD, meddle, &c, sizeof c, NULL), 0);
+    assert_int_equal(cheng_join(task, NULL), 0);
     cheng_task_free(task);
+    assert_int_equal(cheng_coroutine_free(c), 0);
 }
 
-TEST(run_checks_its_arguments)
+TEST(bad_arguments)
 {
-    int status = 5;
-    assert_int_equal(cheng_run(&status, NULL, NULL, 0), -EINVAL);
-    assert_int_equal(cheng_run(&status, return_seven, NULL, 8), -EINVAL);
-    assert_int_equal(status, 5);
-    assert_int_equal(cheng_run(NULL, return_seven, NULL, 0), 0); /* one after the other is fine */
-    assert_int_equal(cheng_run(&status, return_seven, NULL, 0), 0);
-    assert_int_equal(status, 7);
+    cheng_coroutine *c;
+    assert_int_equal(cheng_coroutine_new(&c, NULL, NULL, NULL), -EINVAL);
+    assert_int_equal(cheng_coroutine_new(&c, fails, NULL, &(cheng_coroutine_options){ .stack_size = 1 }),
+                     -EINVAL);
+    assert_int_equal(cheng_coroutine_free(NULL), 0);
 }
 
-static struct {
-    pthread_t thread;
-    unsigned ended;
-} inside;
+/* ---- generators ---- */
 
-/* Starts two more, and so on, and ends before them. */
-static int branch(const void *argument, void *result)
+static int count(void *arg, void *value, void **result)
 {
-    int depth;
-    (void)result;
-    memcpy(&depth, argument, sizeof depth);
-    assert_true(pthread_equal(pthread_self(), inside.thread)); /* no other thread takes part */
-    for (int i = 0; depth > 0 && i < 2; i++) {
-        int below = depth - 1;
-        assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, branch, &below, sizeof below, NULL), 0);
+    (void)value;
+    for (intptr_t i = 1; i <= (intptr_t)arg; i++) {
+        void *sent;
+        int rc = cheng_generator_yield(number(i), &sent);
+        if (rc < 0)
+            return rc;
+        assert_ptr_equal(sent, number(10 * i));
     }
-    assert_int_equal(cheng_sleep((depth % 3) * CHENG_MILLISECOND), 0);
-    inside.ended++; /* one thread: no lock is needed */
+    *result = number(-1);
     return 0;
 }
 
-TEST(run_returns_after_all_that_started_within)
+TEST(a_generator_yields_and_ends)
 {
-    int depth = 7;
-    inside.thread = pthread_self();
-    assert_int_equal(cheng_run(NULL, branch, &depth, sizeof depth), 0);
-    assert_int_equal(inside.ended, 255);
-    assert_string_equal(cheng_name(), "MainThread"); /* the thread is itself again */
-}
-
-/* ---- what a coroutine may rely on ---- */
-
-static int keep_errno(const void *argument, void *result)
-{
-    int mine;
-    (void)result;
-    memcpy(&mine, argument, sizeof mine);
-    pthread_t thread = pthread_self();
-    for (int i = 0; i < 200; i++) {
-        errno = mine;
-        if (i % 3)
-            cheng_yield();
-        else
-            assert_int_equal(cheng_sleep(CHENG_MICROSECOND * (mine % 7)), 0);
-        assert_int_equal(errno, mine);
-        assert_true(pthread_equal(thread, pthread_self())); /* it stays on its kernel thread */
+    cheng_coroutine *g = make(count, number(3));
+    void *value;
+    for (intptr_t i = 1; i <= 3; i++) {
+        assert_int_equal(cheng_generator_next(g, number(10 * (i - 1)), &value), 0);
+        assert_ptr_equal(value, number(i));
     }
-    return 0;
+    assert_int_equal(cheng_generator_next(g, number(30), &value), -EPIPE);
+    assert_ptr_equal(value, number(-1)); /* what it returned */
+    assert_int_equal(cheng_generator_next(g, NULL, &value), -EPIPE);
+    assert_int_equal(cheng_generator_close(g), 0);
+    assert_int_equal(cheng_coroutine_free(g), 0);
 }
 
-TEST(errno_is_kept)
+static int insists(void *arg, void *value, void **result)
 {
-    enum { COUNT = 20 };
-    cheng_task *tasks[COUNT];
-    for (int i = 0; i < COUNT; i++)
-        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, keep_errno, &i, sizeof i, NULL), 0);
-    for (int i = 0; i < COUNT; i++) {
-        assert_int_equal(cheng_join(tasks[i], NULL), 0);
+    (void)value, (void)result;
+    while (cheng_generator_yield(NULL, NULL) == 0 || ++*(int *)arg < 3)
+        continue;
+    return -EIO;
+}
+
+TEST(one_that_yields_when_it_is_told_to_end_is_busy)
+{
+    int refusals = 0;
+    cheng_coroutine *g = make(insists, &refusals);
+    assert_int_equal(cheng_generator_next(g, NULL, NULL), 0);
+    assert_int_equal(cheng_generator_close(g), -EBUSY);
+    assert_int_equal(cheng_coroutine_free(g), -EBUSY);
+    assert_int_equal(cheng_generator_close(g), -EIO);
+    assert_int_equal(cheng_coroutine_free(g), 0);
+    assert_int_equal(refusals, 3);
+}
+
+static int nested(void *arg, void *value, void **result)
+{
+    cheng_coroutine *inner = make(count, arg);
+    void *got, *sent = NULL;
+    (void)value, (void)result;
+    while (cheng_generator_next(inner, sent, &got) == 0)
+        assert_int_equal(cheng_generator_yield(got, &sent), 0);
+    return cheng_coroutine_free(inner);
+}
+
+TEST(generators_nest)
+{
+    cheng_coroutine *g = make(nested, number(100));
+    void *value, *sent = NULL;
+    intptr_t sum = 0;
+    while (cheng_generator_next(g, sent, &value) == 0) {
+        sum += (intptr_t)value;
+        sent = number(10 * (intptr_t)value);
+    }
+    assert_int_equal(sum, 5050);
+    assert_int_equal(cheng_coroutine_free(g), 0);
+}
+
+/* ---- waiting ---- */
+
+static int sleeps(void *arg, void *value, void **result)
+{
+    (void)value, (void)result;
+    assert_int_equal(cheng_sleep(CHENG_MILLISECOND), 0);
+    cheng_lock_acquire((cheng_lock *)arg);
+    assert_int_equal(cheng_generator_yield(NULL, NULL), 0);
+    assert_int_equal(cheng_sleep(CHENG_MILLISECOND), 0);
+    return cheng_lock_release((cheng_lock *)arg); /* the task's lock: all its coroutines own it */
+}
+
+static int wait_within(const void *arg, void *result)
+{
+    cheng_lock lock = { 0 };
+    (void)arg, (void)result;
+    cheng_coroutine *g = make(sleeps, &lock);
+    assert_int_equal(cheng_generator_next(g, NULL, NULL), 0);
+    assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_FOREVER), -EDEADLK);
+    cheng_yield();
+    assert_int_equal(cheng_generator_next(g, NULL, NULL), -EPIPE);
+    assert_false(cheng_lock_locked(&lock));
+    return cheng_coroutine_free(g);
+}
+
+TEST(one_that_waits_makes_its_task_wait)
+{
+    cheng_task *tasks[8];
+    in_each_kind(wait_within);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, wait_within, NULL, 0, NULL), 0);
+    for (int i = 0; i < 8; i++) {
+        int status;
+        assert_int_equal(cheng_join(tasks[i], &status), 0);
+        assert_int_equal(status, 0);
         cheng_task_free(tasks[i]);
     }
 }
 
-static int fill_stack(const void *argument, void *result)
+/* ---- traces, many ---- */
+
+static int switches, throws;
+
+static void trace(const cheng_coroutine *from, const cheng_coroutine *to, int error)
 {
-    size_t size;
-    (void)result;
-    memcpy(&size, argument, sizeof size);
-    volatile char *array = __builtin_alloca(size);
-    for (size_t i = 0; i < size; i += 512)
-        array[i] = (char)i;
-    cheng_yield();
-    int sum = 0;
-    for (size_t i = 0; i < size; i += 512)
-        sum += array[i] == (char)i ? 0 : 1;
-    return sum;
+    assert_ptr_not_equal(from, to);
+    switches += error == 0;
+    throws += error < 0;
 }
 
-TEST(stack_sizes)
+TEST(a_trace_sees_switches_and_throws)
 {
-    /* 7 KiB are left to the calls, to the control block and to what sanitizers add */
-    static const size_t sizes[] = { 32 << 10, 100000, 256 << 10, 1 << 20, 8 << 20 };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
-            if (RUNNING_ON_VALGRIND && sizes[i] > 1 << 20)
-                continue; /* it takes a frame of 2 MB for a switch of stacks */
-            size_t usable = sizes[i] - (14 << 10);
-            int status = -1;
-            cheng_task *task;
-            assert_int_equal(cheng_start(&task, kind, fill_stack, &usable, sizeof usable,
-                                         &(cheng_task_options){ .stack_size = sizes[i] }),
-                             0);
-            assert_int_equal(cheng_join(task, &status), 0);
-            assert_int_equal(status, 0);
-            cheng_task_free(task);
-        }
+    cheng_coroutine *c = make(fails, NULL);
+    assert_null(cheng_coroutine_trace(trace));
+    assert_int_equal(cheng_coroutine_switch(c, NULL, NULL), 0);         /* there and back */
+    assert_int_equal(cheng_coroutine_throw(c, -ENOENT, NULL), -ENOENT); /* both ways */
+    assert_ptr_equal(cheng_coroutine_trace(NULL), trace);
+    assert_int_equal(switches, 2);
+    assert_int_equal(throws, 2);
+    assert_int_equal(cheng_coroutine_free(c), 0);
 }
 
-static atomic_int order;
-
-static int take_number(const void *argument, void *result)
+TEST(stacks_come_back)
 {
-    (void)argument;
-    int mine = atomic_fetch_add(&order, 1);
-    memcpy(result, &mine, sizeof mine);
-    return 0;
-}
-
-/* A coroutine that yields in cheng_run lets those that wait for the processor go first. */
-static int yield_after_start(const void *argument, void *result)
-{
-    cheng_task *tasks[3];
-    int number;
-    (void)argument, (void)result;
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, take_number, NULL, 0,
-                                     &(cheng_task_options){ .result_size = sizeof(int) }),
-                         0);
-    assert_int_equal(atomic_load(&order), 0);
-    cheng_yield();
-    assert_int_equal(atomic_load(&order), 3);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(cheng_join_until(tasks[i], NULL, CHENG_NOW), 0);
-        assert_int_equal(cheng_task_result(tasks[i], &number, sizeof number), 0);
-        assert_int_equal(number, i); /* first in, first out */
-        cheng_task_free(tasks[i]);
+    for (int i = 0; i < 1000; i++) {
+        cheng_coroutine *g = make(count, number(1));
+        void *value;
+        assert_int_equal(cheng_generator_next(g, NULL, &value), 0);
+        assert_int_equal(cheng_coroutine_free(g), 0);
     }
-    return 0;
-}
-
-TEST(yield_goes_to_the_end_of_the_queue)
-{
-    assert_int_equal(cheng_run(NULL, yield_after_start, NULL, 0), 0);
 }

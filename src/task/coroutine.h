@@ -1,0 +1,10 @@
+/* The coroutines that a task has made by hand. */
+#ifndef CHENG_TASK_COROUTINE_H
+#define CHENG_TASK_COROUTINE_H
+
+struct cheng_task;
+
+/* The calling task ends: those that are suspended are told to, then all are dead. */
+void chengi_coroutines_end(struct cheng_task *task);
+
+#endif
