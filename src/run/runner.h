@@ -73,9 +73,8 @@ struct cheng_task {
     uint8_t kind;    /* enum cheng_kind */
     uint8_t adopted; /* a thread that is not ours */
     int status;
-    struct cheng_task *next;       /* in a run queue, an inbox or a list of free slots */
-    struct stack *stack;           /* NULL: has not started, may be stolen */
-    struct coroutines *coroutines; /* made by hand: task/coroutine.c; NULL: none so far */
+    struct cheng_task *next; /* in a run queue, an inbox or a list of free slots */
+    struct stack *stack;     /* NULL: has not started, may be stolen */
     struct timer timer;
 
     void *context;         /* a coroutine's saved stack pointer */
@@ -87,8 +86,9 @@ struct cheng_task {
     uint32_t argument_size, result_size, stack_size;
     uint32_t number; /* of its default name */
     uint64_t ident;
-    uint64_t thread_id; /* an adopted thread's, for the system */
-    char *report;       /* of its last -EDEADLK; owned */
+    uint64_t thread_id;            /* an adopted thread's, for the system */
+    char *report;                  /* of its last -EDEADLK; owned */
+    struct coroutines *coroutines; /* made by hand: task/coroutine.c; NULL: none so far */
     char name[CHENGI_NAME_SIZE];
     _Alignas(16) unsigned char bytes[CHENGI_INLINE_BYTES]; /* small arguments and results */
 };

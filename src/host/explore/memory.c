@@ -288,7 +288,8 @@ void chengi_world_free(void *block, uintptr_t pc)
     if (*grains == FREED) {
         if (E.running)
             chengi_explore_fail(CHENG_FOUND_BAD_FREE, pc, (uintptr_t)block,
-                                "%s frees a block that has been freed already", chengi_explore_name(E.current));
+                                "%s frees a block that has been freed already",
+                                chengi_explore_name(E.current));
         abort();
     }
     if (E.running)

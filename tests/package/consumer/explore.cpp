@@ -16,7 +16,7 @@ static int add(const void *, void *)
 
 static int add_locked(const void *arg, void *result)
 {
-    CHENG_WITH (&lock) {
+    CHENG_WITH(&lock) {
         return add(arg, result);
     }
     return 0;
