@@ -9,6 +9,7 @@
  *   CHENG_MISUSE      a plain acquire of what is no lock, or of a shared one whose arena is gone or corrupted.
  *                     Default: report and abort; a hook that returns lets the caller hang.
  *   CHENG_FAILURE     a task failed and nobody joined it. Default: report.
+ *   CHENG_HOG         a coroutine keeps those of its worker waiting (cheng_watch). Default: report.
  *
  * @code
  * static void my_hook(const cheng_incident *incident)
@@ -25,12 +26,19 @@
 #define CHENG_INCIDENT_H
 
 #include <cheng/base.h>
+#include <cheng/time.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum cheng_incident_kind { CHENG_DEADLOCK = 1, CHENG_OWNER_DIED = 2, CHENG_MISUSE = 3, CHENG_FAILURE = 4 };
+enum cheng_incident_kind {
+    CHENG_DEADLOCK = 1,
+    CHENG_OWNER_DIED = 2,
+    CHENG_MISUSE = 3,
+    CHENG_FAILURE = 4,
+    CHENG_HOG = 5
+};
 
 typedef struct cheng_incident {
     enum cheng_incident_kind kind;
@@ -49,6 +57,12 @@ CHENG_API cheng_incident_hook *cheng_set_incident_hook(cheng_incident_hook *hook
  * process as it would have done anyway. Installs a handler of SIGSEGV; covers the workers that begin after the call, so
  * make it the first. 0 or a negative errno. */
 CHENG_API CHENG_NODISCARD int cheng_report_overflows(void);
+
+/* Opt-in: a watchdog, a thread of its own, names each coroutine that has run for longer than `limit` (at least a millisecond)
+ * without waiting or yielding: the incident hook is called, on that thread, once for each such time, with CHENG_HOG and -EBUSY.
+ * Others on the same worker wait for it meanwhile; those on other workers go on. A limit of 0 ends it. 0, -EINVAL (negative), or
+ * that there is no thread. */
+CHENG_API CHENG_NODISCARD int cheng_watch(cheng_duration limit);
 
 /* The text of the deadlock that the calling task's last -EDEADLK stood for; "" if there was none,
  * or no memory for it. Valid until the next. */

@@ -8,6 +8,7 @@
 #include "host/switch.h"
 #include "run/overflow.h"
 #include "run/upcalls.h"
+#include "run/watchdog.h"
 
 enum { PICKS_FIRST = 8, PICKS_MOST = 128, SPIN_MOST = 2000, HOT_STACKS = 64 };
 static const int64_t look_period_ns = 200000, discard_period_ns = 10000000, no_stack_most_ns = 1000000000;
@@ -341,7 +342,8 @@ static CHENGI_NOINLINE struct cheng_task *look_around(struct worker *worker)
 static struct cheng_task *pick(struct worker *worker)
 {
     struct cheng_task *task;
-    if (unlikely(++worker->tick == worker->look_at) && (task = look_around(worker)) != NULL)
+    store_relaxed(&worker->tick, worker->tick + 1); /* the watchdog looks */
+    if (unlikely(worker->tick == worker->look_at) && (task = look_around(worker)) != NULL)
         return task;
     for (;;) {
         if (worker->alone) {
@@ -577,6 +579,8 @@ void chengi_worker_enter(struct worker *worker)
     worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
     chengi_sanitize_thread(&worker->sanitize);
     chengi_worker = worker;
+    worker->watched.self = &chengi_self;
+    chengi_watchdog_enter(worker);
 }
 
 void chengi_worker_leave(struct worker *worker)
@@ -584,6 +588,7 @@ void chengi_worker_leave(struct worker *worker)
     while (load_acquire(&worker->visitors) !=
            0) /* bounded: they have a system call before them at the most */
         chengi_host_yield();
+    chengi_watchdog_leave(worker);
     chengi_worker = NULL;
     while (worker->hot != NULL) {
         struct stack *stack = worker->hot;

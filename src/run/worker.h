@@ -32,6 +32,7 @@
 #ifndef CHENG_RUN_WORKER_H
 #define CHENG_RUN_WORKER_H
 
+#include "base/list.h"
 #include "host/host.h"
 #include "host/latch.h"
 #include "run/runner.h"
@@ -49,6 +50,15 @@ struct fresh {
 
 enum { CHENGI_EVENTS = 64 };
 
+/* What the watchdog knows of a worker; under its latch. */
+struct watched {
+    struct link link;
+    struct chengi_self **self; /* the thread's: who runs */
+    uint32_t tick;             /* as it was seen last */
+    int64_t since_ns;          /* when it was seen first */
+    bool told;
+};
+
 struct worker {
     /* the worker's own */
     struct cheng_task *head, *tail; /* run queue */
@@ -64,6 +74,7 @@ struct worker {
     struct stack *retired;   /* to be freed once nobody runs on it */
     struct cheng_task *root; /* the thread itself */
     void *fault_stack;       /* run/overflow.h */
+    struct watched watched;  /* run/watchdog.h */
     struct sanitize sanitize;
     int *error;        /* the thread's errno */
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */

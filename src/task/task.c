@@ -17,6 +17,7 @@
 #include "run/runner.h"
 #include "run/runtime.h"
 #include "run/upcalls.h"
+#include "run/watchdog.h"
 #include "run/worker.h"
 #include "task/coroutine.h"
 #include "task/offload.h"
@@ -102,6 +103,7 @@ void chengi_task_in_child(void)
 {
     chengi_stack_after_fork();
     chengi_park_after_fork();
+    chengi_watchdog_after_fork();
     chengi_runtime_after_fork();
     chengi_offload_after_fork();
 }

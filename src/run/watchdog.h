@@ -1,0 +1,15 @@
+/* The opt-in watchdog: cheng_watch. A thread of its own looks at each worker now and then; one that has not picked a task since
+ * it looked last, and does not sleep, has a task that keeps the others waiting. */
+#ifndef CHENG_RUN_WATCHDOG_H
+#define CHENG_RUN_WATCHDOG_H
+
+struct worker;
+
+/* A worker's thread begins, and ends. */
+void chengi_watchdog_enter(struct worker *worker);
+void chengi_watchdog_leave(struct worker *worker);
+
+/* In a fork's child: nobody watches, and no worker has come along but the caller's. */
+void chengi_watchdog_after_fork(void);
+
+#endif
