@@ -58,7 +58,8 @@ CHENG_API CHENG_NODISCARD int cheng_condition_share(cheng_arena *arena, cheng_co
 
 CHENG_API CHENG_NODISCARD int chengi_condition_wait_until_at(cheng_condition *condition, cheng_lock *lock,
                                                              cheng_deadline deadline, const char *site);
-static inline int chengi_condition_wait_at(cheng_condition *condition, cheng_lock *lock, const char *site)
+static inline __attribute__((always_inline)) int chengi_condition_wait_at(cheng_condition *condition,
+                                                                          cheng_lock *lock, const char *site)
 {
     return chengi_condition_wait_until_at(condition, lock, CHENG_FOREVER, site);
 }

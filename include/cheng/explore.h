@@ -8,6 +8,7 @@
  * #include <assert.h>
  * #include <cheng.h>
  * #include <cheng/explore.h>
+ * #include <stdlib.h>
  *
  * static int count;
  *
@@ -23,7 +24,8 @@
  *     cheng_task *t[2];
  *     (void)unused;
  *     for (int i = 0; i < 2; i++)
- *         assert(cheng_start(&t[i], CHENG_THREAD, add, NULL, 0, NULL) == 0);
+ *         if (cheng_start(&t[i], CHENG_THREAD, add, NULL, 0, NULL) < 0)
+ *             abort();
  *     for (int i = 0; i < 2; i++) {
  *         cheng_join(t[i], NULL);
  *         cheng_task_free(t[i]);

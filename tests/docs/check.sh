@@ -1,12 +1,15 @@
 #!/bin/sh
-# docs/check.sh DOCUMENT LIBRARY: the examples of a document compile, and run.
+# docs/check.sh DOCUMENT LIBRARY [EXPLORER]: the examples of a document compile, and run.
 # An example is a block ```c … ``` of a Markdown file, or @code … @endcode in the comment of a header (lines
 # begin with " * "). With a main it is a whole program: compiled, linked, run, must exit with 0 in 10 s. Without
-# one it is declarations or statements (tried in this order), and is compiled only.
+# one it is declarations or statements (tried in this order), and is compiled only. A program with <cheng/explore.h> is
+# compiled and linked for the explorer; if its first line is a comment that ends with "broken", it must exit with 1 and
+# print how to replay what it found. Without an explorer it is compiled only.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 document=$1
 library=$2
+explorer=${3:-}
 flags="-std=gnu11 -Wall -Wextra -Werror -Wno-unused -I$root/include -pthread"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -29,8 +32,28 @@ prelude='#include <cheng.h>
 #include <string.h>
 #include <unistd.h>'
 failed=0
+explored() # BLOCK
+{
+    # shellcheck disable=SC2086 # the flags are several words
+    ${CC:-cc} ${CFLAGS:-} $flags -g -fsanitize=thread -DCHENG_NO_INLINE -c "$1" -o "$scratch/object" || return
+    [ -n "$explorer" ] || return 0
+    ${CC:-cc} -pthread "$scratch/object" "$explorer" -o "$scratch/program" || return
+    status=0
+    (cd "$scratch" && timeout 20 ./program </dev/null 2>report) || status=$?
+    if sed -n 2p "$1" | grep -q 'broken \*/$'; then
+        [ $status = 1 ] && grep -q '^to see it again: CHENG_REPLAY=' "$scratch/report"
+    else
+        [ $status = 0 ]
+    fi || { cat "$scratch/report"; echo "exit status $status"; return 1; }
+}
+
 for block in "$scratch"/[0-9]*.c; do
     line=$(sed -n '1s/#line \([0-9]*\).*/\1/p' "$block")
+    if grep -q '<cheng/explore.h>' "$block" && grep -q '\<main *(' "$block"; then
+        echo "$document:$line: explored"
+        explored "$block" || failed=1
+        continue
+    fi
     if grep -q '\<main *(' "$block"; then
         echo "$document:$line: program"
         # shellcheck disable=SC2086 # the flags are several words

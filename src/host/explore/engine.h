@@ -118,6 +118,7 @@ enum event_kind {
     E_END,
     E_SWITCH,
     E_BEGIN,
+    E_FREE,
     E_CHOICE,
     E_FOUND
 };
@@ -149,6 +150,7 @@ struct strategy {
 
 struct engine {
     bool running;
+    bool seen;   /* something of the program that is compiled with the hooks has run */
     bool pruned; /* the schedule was ended: its like has been seen */
     struct thread *current;
     unsigned thread_count;
@@ -175,6 +177,7 @@ struct engine {
     uint32_t longest; /* steps of the longest schedule so far */
 
     bool tracing;
+    uintptr_t looks_at; /* the access whose value is being looked up for the trace: it may be none */
     struct event *trace;
     unsigned trace_count;
     struct fiber fibers[FIBERS]; /* those of the threads come first, and so do their names */

@@ -294,7 +294,7 @@ static enum cheng_finding investigate(cheng_explore_fn *test, void *arg, cheng_e
     struct finding finding = { .kind = CHENG_FOUND_NOTHING };
     int saved[2];
     if (given != NULL && !read_script(given, &script)) {
-        fprintf(stderr, "cheng-explore: %s: CHENG_REPLAY is not for this test: not run\n", E.options.name);
+        fprintf(stderr, "cheng-explore: %s: not run: CHENG_REPLAY is for another test\n", E.options.name);
         return CHENG_FOUND_NOTHING;
     }
     hide_output(saved);
@@ -350,6 +350,7 @@ enum cheng_finding cheng_explore(cheng_explore_fn *test, void *arg, const cheng_
         fprintf(stderr, "cheng-explore: %s\n", strerror(-rc));
         return CHENG_EXPLORE_ERROR;
     }
+    E.seen = false;
     (void)cheng_current(); /* the library is awake, and need not be woken in each schedule */
     cheng_incident_hook *before = cheng_set_incident_hook(deadlock_found);
     chengi_strategy_reset();
@@ -357,6 +358,11 @@ enum cheng_finding cheng_explore(cheng_explore_fn *test, void *arg, const cheng_
     chengi_world_begin();
     result.finding = investigate(test, arg, &result);
     cheng_set_incident_hook(before);
+    if (!E.seen && result.finding == CHENG_FOUND_NOTHING && result.schedules != 0) {
+        fprintf(stderr, "cheng-explore: %s: not compiled with -fsanitize=thread: nothing of it can be seen\n",
+                E.options.name);
+        result.finding = CHENG_EXPLORE_ERROR;
+    }
     if (E.options.result != NULL)
         *E.options.result = result;
     return result.finding;

@@ -26,6 +26,7 @@ static inline void plain(uintptr_t address, unsigned size, bool write, uintptr_t
     }
     if (unlikely(E.tracing)) {
         uint64_t value = 0;
+        E.looks_at = pc;
         __builtin_memcpy(&value, (const void *)address, size < 8 ? size : 8);
         chengi_explore_record(write ? E_WRITE : E_READ, address, size, value, pc, 0);
     }
@@ -110,7 +111,10 @@ static uintptr_t *slot_of(uintptr_t frame)
 HOOK void __tsan_func_entry(void *caller)
 {
     uintptr_t from = (uintptr_t)caller, to = HERE;
-    if (!E.running || E.options.inside)
+    if (!E.running)
+        return;
+    E.seen = E.seen || !chengi_explore_in_library(to);
+    if (E.options.inside)
         return;
     if (chengi_explore_in_library(to)) {
         if (!chengi_explore_in_library(from) && !chengi_explore_in_engine(from))

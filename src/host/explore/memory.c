@@ -292,8 +292,10 @@ void chengi_world_free(void *block, uintptr_t pc)
                                 chengi_explore_name(E.current));
         abort();
     }
-    if (E.running)
+    if (E.running) {
         chengi_race_free((uintptr_t)block, header->size, pc);
+        chengi_explore_record(E_FREE, (uintptr_t)block, 0, 0, pc, 0);
+    }
     unsigned class = class_of(header->size);
     memset(grains, FREED, (header->size + GRAIN - 1) / GRAIN);
     if (!E.running)

@@ -15,7 +15,7 @@ static const char *const findings[] = {
     "bad free", "out of bounds", "livelock", "difference", "error",
 };
 
-enum { MOST = 4096, TEXT = 160, LINES_MOST = 200 };
+enum { MOST = 4096, TEXT = 160, LINES_MOST = 200, ROUNDS_MOST = 20 };
 
 /* ---- places in the program: function and line of each address, in one call of addr2line ---- */
 
@@ -78,7 +78,8 @@ static void set_place(unsigned index, char *line)
 /* The inlined functions of our headers and of the compiler's stand between the library and the user's line. */
 static bool is_header(const char *line)
 {
-    return strstr(line, "/cheng/lock.h:") != NULL || strstr(line, " at /usr/include/c++/") != NULL;
+    return (strstr(line, "/cheng/") != NULL && strstr(line, ".h:") != NULL) ||
+           strstr(line, " at /usr/include/c++/") != NULL;
 }
 
 static FILE *run_tool(const char *tool, unsigned *from)
@@ -209,7 +210,8 @@ static bool is_shared(const struct event *event)
     for (unsigned i = from; i < E.trace_count; i++) {
         const struct event *e = &E.trace[i];
         unsigned size = event->size & ~(unsigned)ATOMIC_EVENT, other = e->size & ~(unsigned)ATOMIC_EVENT;
-        bool access = e->kind <= E_UPDATE || (e->kind == E_FOUND && e->address != 0);
+        bool access = (e->kind <= E_UPDATE && !chengi_explore_in_library(e->pc)) || e->kind == E_FREE ||
+                      (e->kind == E_FOUND && e->address != 0);
         if (access && e->who != event->who && e->address < event->address + size &&
             event->address < e->address + (other == 0 ? 8 : other) &&
             (e->kind != E_READ || event->kind != E_READ))
@@ -228,6 +230,8 @@ static bool is_worth_a_line(const struct event *event)
         if (event->size & ATOMIC_EVENT)
             return E.options.inside || !chengi_explore_in_library(event->pc);
         return !chengi_explore_in_library(event->pc) && is_shared(event);
+    case E_FREE:
+        return E.options.inside || !chengi_explore_in_library(event->pc);
     case E_WAIT:
     case E_TIME_OUT:
         return E.options.inside || (event->callee != 0 && event->who < THREADS);
@@ -315,6 +319,9 @@ static void print_event(const struct event *event)
     case E_TIME_OUT:
         fprintf(stderr, "goes on: its time is up");
         break;
+    case E_FREE:
+        fprintf(stderr, "frees %s at %s", variable_at(event->address), text_of(event->pc));
+        break;
     case E_START:
         fprintf(stderr, "starts %s%s%s", E.names[event->other], event->pc == 0 ? "" : " at ",
                 text_of(event->pc));
@@ -344,7 +351,7 @@ static void print_event(const struct event *event)
     fputc('\n', stderr);
 }
 
-/* Leaves in the trace what is worth a line, the last LINES_MOST of it. Returns how many there were before. */
+/* Leaves in the trace what is worth a line, the last of it; who turns in circles is soon understood. Returns how many there were before. */
 static unsigned sift_trace(void)
 {
     unsigned count = 0, skip;
@@ -354,7 +361,8 @@ static unsigned sift_trace(void)
     for (unsigned i = 0; i < E.trace_count; i++)
         if (E.trace[i].printed)
             E.trace[count++] = E.trace[i];
-    skip = count > LINES_MOST ? count - LINES_MOST : 0;
+    unsigned most = E.finding.kind == CHENG_FOUND_LIVELOCK ? ROUNDS_MOST : LINES_MOST;
+    skip = count > most ? count - most : 0;
     E.trace_count = count - skip;
     memmove(E.trace, E.trace + skip, E.trace_count * sizeof *E.trace);
     return skip;
@@ -408,6 +416,8 @@ void chengi_report(const struct script *script, const cheng_explore_result *resu
     }
     if (result->schedules != 0)
         fprintf(stderr, "found in schedule %" PRIu64 ", after %.3f s\n", result->schedules, result->seconds);
+    if (finding->kind == CHENG_EXPLORE_ERROR || finding->kind == CHENG_FOUND_DIFFERENCE)
+        return;
     if (!result->replays) {
         fprintf(stderr, finding->kind == CHENG_FOUND_NOTHING
                             ? "the replayed schedule finds nothing: is it the same program?\n"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "host/switch.h"
@@ -483,9 +484,18 @@ void chengi_explore_run(cheng_explore_fn *function, void *argument)
 
 /* ---- faults ---- */
 
+static uintptr_t fault_pc(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+#else
+    return (uintptr_t)context->uc_mcontext.pc;
+#endif
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
-    (void)context;
+    uintptr_t pc = fault_pc(context) + 1; /* as if it had been called */
     if (!E.running) {
         struct sigaction standard = { .sa_handler = SIG_DFL };
         sigaction(signal, &standard, NULL);
@@ -493,9 +503,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
     }
     if (signal == SIGABRT)
         chengi_explore_fail(CHENG_FOUND_FAILURE, 0, 0, "aborted");
-    E.finding.pc = 0;
-    chengi_explore_fail(CHENG_FOUND_CRASH, 0, (uintptr_t)info->si_addr, "%s at address %p", strsignal(signal),
-                        info->si_addr);
+    chengi_explore_fail(CHENG_FOUND_CRASH, chengi_explore_in_engine(pc) ? E.looks_at : pc,
+                        (uintptr_t)info->si_addr, "%s at address %p", strsignal(signal), info->si_addr);
 }
 
 static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
