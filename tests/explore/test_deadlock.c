@@ -115,3 +115,32 @@ EXPLORED(two_joins)
     for (int i = 0; i < 2; i++) /* not before: they have each other's handles */
         cheng_task_free(joined[i]);
 }
+
+/* Of three waits that make a ring, the last begins only after another has ended: main leaves lock 2, for which the
+ * second task waits, and goes on to lock 0. All that may happen while the first looks for rings. */
+static int take_two_later(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    assert_int_equal(cheng_sleep(CHENG_MILLISECOND), 0); /* until the second waits */
+    assert_int_equal(cheng_lock_acquire_until(&locks[0], CHENG_FOREVER), 0);
+    cheng_event_set(&ready);
+    assert_int_equal(cheng_lock_acquire_until(&locks[1], CHENG_FOREVER), 0);
+    cheng_lock_release(&locks[1]);
+    cheng_lock_release(&locks[0]);
+    return 0;
+}
+
+EXPLORED_WITH(a_ring_that_never_was_is_no_deadlock, .inside = true, .strategy = CHENG_EXPLORE_BOUNDED,
+              .preemptions = 1)
+{
+    tasks_in_ring = 3;
+    assert_int_equal(cheng_lock_acquire_until(&locks[2], CHENG_FOREVER), 0);
+    cheng_task *a = start(CHENG_THREAD, take_two_later, 0), *b = start(CHENG_THREAD, take_two, 1);
+    assert_int_equal(cheng_event_wait(&ready), 0);
+    cheng_lock_release(&locks[2]);
+    assert_int_equal(cheng_lock_acquire_until(&locks[0], CHENG_FOREVER), 0);
+    cheng_lock_release(&locks[0]);
+    finish(a);
+    finish(b);
+    assert_int_equal(reports, 0);
+}

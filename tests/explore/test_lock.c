@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "host/explore/engine.h"
+
 static cheng_lock lock;
 static int inside;
 
@@ -147,4 +149,29 @@ EXPLORED(a_thread_ends_as_its_owner)
 EXPLORED(a_coroutine_ends_as_its_owner)
 {
     owner_ends(CHENG_COROUTINE);
+}
+
+/* Woken in vain for a millisecond, a waiter is the next to have it. */
+static bool had_it;
+
+static int have_it(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    CHENG_WITH(&lock) {
+        had_it = true;
+    }
+    return 0;
+}
+
+EXPLORED(is_kept_for_who_starves)
+{
+    cheng_task *a = start(CHENG_THREAD, have_it, 0);
+    bool over = false;
+    for (int turns = 0; turns < 3; turns++)
+        CHENG_WITH(&lock) {
+            over = had_it;
+            assert_int_equal(cheng_sleep(2 * CHENG_MILLISECOND), 0);
+        }
+    assert_true(over || chengi_engine.early > 0);
+    finish(a);
 }

@@ -179,3 +179,18 @@ EXPLORED(queue_closed)
     cheng_queue_free(queue);
     check_time();
 }
+
+/* Woken in vain for a millisecond, a waiter is the next to have it. */
+EXPLORED_WITH(lock_is_kept_for_who_starves, .inside = true, .strategy = CHENG_EXPLORE_BOUNDED)
+{
+    make();
+    cheng_task *a = start(CHENG_THREAD, add, 0);
+    int had_it = 0;
+    for (int turns = 0; turns < 3; turns++)
+        CHENG_WITH(&shared->lock) {
+            had_it = shared->items;
+            assert_int_equal(cheng_sleep(2 * CHENG_MILLISECOND), 0);
+        }
+    assert_true(had_it == 1 || chengi_engine.early > 0);
+    finish(a);
+}
