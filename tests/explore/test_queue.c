@@ -164,6 +164,18 @@ EXPLORED(closed)
     cheng_queue_free(queue);
 }
 
+EXPLORED(closed_when_full)
+{
+    long item = 1;
+    make(1);
+    assert_int_equal(cheng_queue_put(queue, &item), 0);
+    cheng_task *a = start(CHENG_THREAD, put_one, 2), *b = start(CHENG_COROUTINE, put_one, 3);
+    cheng_queue_close(queue);
+    assert_int_equal(finish(a), 1);
+    assert_int_equal(finish(b), 1);
+    cheng_queue_free(queue);
+}
+
 EXPLORED_WITH(no_memory, .inside = true, .failures = 1)
 {
     long item = 7;

@@ -194,3 +194,23 @@ EXPLORED_WITH(lock_is_kept_for_who_starves, .inside = true, .strategy = CHENG_EX
     assert_true(had_it == 1 || chengi_engine.early > 0);
     finish(a);
 }
+
+static int put_one(const void *arg, void *result)
+{
+    (void)result;
+    return cheng_queue_put(queue, arg) == -EPIPE;
+}
+
+EXPLORED(queue_closed_when_full)
+{
+    long item = 1;
+    make();
+    assert_int_equal(
+        cheng_queue_new(&queue, sizeof item, &(cheng_queue_options){ .capacity = 1, .arena = arena }), 0);
+    assert_int_equal(cheng_queue_put(queue, &item), 0);
+    cheng_task *a = start(CHENG_THREAD, put_one, 2);
+    cheng_queue_close(queue);
+    assert_int_equal(finish(a), 1);
+    cheng_queue_free(queue);
+    check_time();
+}
