@@ -16,6 +16,7 @@
 #include <cheng/socket.h>
 #include <cheng/task.h>
 #include <cheng/time.h>
+#include <cheng/timeout.h>
 #include <cheng/version.h>
 
 #endif

@@ -7,6 +7,7 @@
 #include "park/ferry.h"
 #include "park/graph.h"
 #include "park/lot.h"
+#include "park/timeout.h"
 #include "park/wake.h"
 #include "run/upcalls.h"
 #include "run/worker.h"
@@ -138,38 +139,40 @@ int chengi_park(uint32_t *word, uint32_t value, int64_t deadline_ns, const struc
 {
     struct cheng_task *self = chengi_runner_self();
     struct waiter waiter = { .word = word, .runner = self };
-    if (passed(deadline_ns))
-        return -ETIMEDOUT;
     bool cancellable = !(flags & CHENGI_PARK_UNCANCELLABLE) && self->shields == 0;
-    uint32_t wake = begin_wait(self, &waiter, why, deadline_ns, cancellable);
+    int64_t until = chengi_timeout_bound(self, deadline_ns, cancellable);
+    if (passed(until))
+        return chengi_timeout_outcome(self, -ETIMEDOUT, until, deadline_ns);
+    uint32_t wake = begin_wait(self, &waiter, why, until, cancellable);
     int rc = join_queue(self, &waiter, wake, value, flags & CHENGI_PARK_FRONT);
     if (rc == 1) {
         if (chengi_graph_may_close(self) && chengi_graph_closes_cycle(self, wake)) {
             rc = -EDEADLK;
         } else {
-            sleep_until_woken(self, wake, deadline_ns);
+            sleep_until_woken(self, wake, until);
             rc = error_of(load_relaxed(&self->wake));
         }
     }
     end_wait(self);
-    return rc;
+    return chengi_timeout_outcome(self, rc, until, deadline_ns);
 }
 
 int chengi_park_sleep(int64_t deadline_ns, const struct why *why)
 {
     struct cheng_task *self = chengi_runner_self();
-    if (passed(deadline_ns))
-        return -ETIMEDOUT;
-    uint32_t wake = begin_wait(self, NULL, why, deadline_ns, self->shields == 0);
+    int64_t until = chengi_timeout_bound(self, deadline_ns, self->shields == 0);
+    if (passed(until))
+        return chengi_timeout_outcome(self, -ETIMEDOUT, until, deadline_ns);
+    uint32_t wake = begin_wait(self, NULL, why, until, self->shields == 0);
     fence_seq_cst(); /* as in join_queue, with no latch to do it */
     if (self->shields == 0 && load_relaxed(&self->cancelled) &&
         chengi_wait_end(self, wake, CHENGI_CANCELLED)) {
         end_wait(self);
         return -ECANCELED;
     }
-    sleep_until_woken(self, wake, deadline_ns);
+    sleep_until_woken(self, wake, until);
     end_wait(self);
-    return error_of(load_relaxed(&self->wake));
+    return chengi_timeout_outcome(self, error_of(load_relaxed(&self->wake)), until, deadline_ns);
 }
 
 int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns,
@@ -184,14 +187,15 @@ int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int6
             return made;
         self->wake_fd = made + 1;
     }
+    int64_t until = chengi_timeout_bound(self, deadline_ns, self->shields == 0);
     struct waiter waiter = { .word = word, .runner = self };
     store_relaxed(&self->polling,
                   1); /* before `wake` says WAITING: a waker reads it after it has changed that */
-    uint32_t wake = begin_wait(self, &waiter, why, deadline_ns, self->shields == 0);
+    uint32_t wake = begin_wait(self, &waiter, why, until, self->shields == 0);
     int ready = 0, rc = join_queue(self, &waiter, wake, value, false);
     if (rc == 1) {
         while (load_acquire(&self->wake) == wake) {
-            ready = chengi_host_poll_pair(fd, events, self->wake_fd - 1, deadline_ns);
+            ready = chengi_host_poll_pair(fd, events, self->wake_fd - 1, until);
             if (ready != 0 &&
                 !chengi_wait_end(self, wake, ready == -ETIMEDOUT ? CHENGI_TIMED_OUT : CHENGI_WOKEN))
                 ready = 0; /* somebody else was first */
@@ -200,7 +204,7 @@ int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int6
     }
     store_relaxed(&self->polling, 0);
     end_wait(self);
-    return rc;
+    return chengi_timeout_outcome(self, rc, until, deadline_ns);
 }
 
 /* ---- shared words ---- */
@@ -222,22 +226,23 @@ int chengi_park_shared(uint32_t *word, uint32_t value, int64_t deadline_ns, int6
                        const struct why *why, unsigned flags)
 {
     struct cheng_task *self = chengi_runner_self();
-    int64_t now = chengi_host_now(), until = now + bound_ns;
-    if (deadline_ns != 0 && now >= deadline_ns)
-        return -ETIMEDOUT;
-    if (deadline_ns != 0 && deadline_ns < until)
-        until = deadline_ns;
-    if (self->worker != NULL) {
-        int rc = chengi_ferry_wait(word, value, until, why, flags);
-        return rc == -ETIMEDOUT && until != deadline_ns ? 0 : rc;
-    }
     bool cancellable = !(flags & CHENGI_PARK_UNCANCELLABLE) && self->shields == 0;
-    uint32_t wake = begin_wait(self, NULL, why, deadline_ns, cancellable);
+    int64_t until = chengi_timeout_bound(self, deadline_ns, cancellable);
+    int64_t now = chengi_host_now(), look = now + bound_ns; /* when to look again */
+    if (until != 0 && now >= until)
+        return chengi_timeout_outcome(self, -ETIMEDOUT, until, deadline_ns);
+    if (until != 0 && until < look)
+        look = until;
+    if (self->worker != NULL) {
+        int rc = chengi_ferry_wait(word, value, look, why, flags);
+        return rc == -ETIMEDOUT && look != deadline_ns ? 0 : rc;
+    }
+    uint32_t wake = begin_wait(self, NULL, why, until, cancellable);
     fence_seq_cst(); /* as in join_queue */
     if (cancellable && load_relaxed(&self->cancelled))
         chengi_wait_end(self, wake, CHENGI_CANCELLED);
     else
-        sleep_thread_shared(self, wake, word, value, until);
+        sleep_thread_shared(self, wake, word, value, look);
     end_wait(self);
     return error_of(load_relaxed(&self->wake));
 }

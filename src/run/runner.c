@@ -189,6 +189,7 @@ void chengi_runner_recycle(struct cheng_task *runner)
     store_relaxed(&runner->cancelled, 0);
     const size_t from = offsetof(struct cheng_task, shields), to = offsetof(struct cheng_task, context);
     memset((char *)runner + from, 0, to - from);
+    runner->timeouts = NULL; /* of one that it forgot to end */
     runner->name[0] = '\0';
     runner->ident += (uint64_t)1 << 22;
     if (unlikely(magazine.free == NULL))

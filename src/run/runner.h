@@ -77,9 +77,10 @@ struct cheng_task {
     struct stack *stack;     /* NULL: has not started, may be stolen */
     struct timer timer;
 
-    void *context;         /* a coroutine's saved stack pointer */
-    uint32_t *word;        /* the private word that the present wait is for, or NULL */
-    struct waiter *waiter; /* its place in that word's queue: for who has latched the bucket */
+    void *context;                  /* a coroutine's saved stack pointer */
+    uint32_t *word;                 /* the private word that the present wait is for, or NULL */
+    struct waiter *waiter;          /* its place in that word's queue: for who has latched the bucket */
+    struct cheng_timeout *timeouts; /* the innermost that it is in: park/timeout.h */
     cheng_fn *function;
     const void *argument;
     void *result;

@@ -14,6 +14,7 @@
 #include "park/graph.h"
 #include "park/lot.h"
 #include "park/park.h"
+#include "park/timeout.h"
 #include "run/runner.h"
 #include "run/runtime.h"
 #include "run/upcalls.h"
@@ -298,7 +299,7 @@ void cheng_shield(bool on)
 bool cheng_cancelled(void)
 {
     struct cheng_task *self = chengi_runner_self();
-    return self->shields == 0 && load_acquire(&self->cancelled);
+    return self->shields == 0 && (load_acquire(&self->cancelled) || chengi_timeout_passed(self));
 }
 
 /* ---- looking ---- */
