@@ -215,7 +215,7 @@ static inline void chengi_copy(void *to, const void *from, size_t size)
 
 /* A negative errno. */
 int chengi_explore_prepare(void);
-void chengi_explore_run(cheng_explore_fn *test, void *argument);
+void chengi_explore_run(cheng_explore_fn *function, void *argument);
 
 /* A scheduling point before an access to `address` (0: none); not inside the library, unless it is what is tested. */
 void chengi_explore_point(uintptr_t address, bool write, uintptr_t pc);
