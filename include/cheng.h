@@ -5,18 +5,23 @@
 #include <errno.h>
 
 #include <cheng/arena.h>
+#include <cheng/barrier.h>
 #include <cheng/base.h>
 #include <cheng/condition.h>
 #include <cheng/coroutine.h>
 #include <cheng/event.h>
 #include <cheng/incident.h>
 #include <cheng/lock.h>
+#include <cheng/once.h>
 #include <cheng/queue.h>
+#include <cheng/rlock.h>
+#include <cheng/rwlock.h>
 #include <cheng/semaphore.h>
 #include <cheng/socket.h>
 #include <cheng/task.h>
 #include <cheng/time.h>
 #include <cheng/timeout.h>
 #include <cheng/version.h>
+#include <cheng/wait_group.h>
 
 #endif

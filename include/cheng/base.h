@@ -11,7 +11,7 @@
  *   -EPERM       the caller is not the owner
  *   -EOWNERDEAD  the owner died while it held the lock; the caller holds it now and should repair what
  *                the lock protects
- *   -EPIPE       closed
+ *   -EPIPE       closed, or a broken barrier: what the caller waits for will not come
  *   -EBUSY       somebody else is at it (a second reader of a socket, freeing what is in use)
  *   -ENOTSUP     not possible here, or not built yet
  *   -EBADMSG     shared memory that is corrupted

@@ -17,6 +17,8 @@
  * }
  * @endcode
  *
+ * One that its owner may take again is in cheng/rlock.h, one for many readers in cheng/rwlock.h.
+ *
  * Acquiring is never a cancellation point. Fairness: arrivals may overtake waiters until one has waited
  * for about a millisecond; then the lock goes to it. A waiter that is given the lock at the moment its
  * deadline passes has the lock: the call returns 0.
@@ -122,11 +124,15 @@ static inline __attribute__((always_inline)) void chengi_with_end(cheng_lock **l
 
 /* Runs the block that follows as the holder of the lock, and releases on every way out of it: its end,
  * `break` (which leaves the block), return, goto, a C++ exception. */
-#define CHENG_WITH(lock) CHENG_WITH_(lock, CHENG_PASTE(chengi_with_, __COUNTER__))
+#define CHENG_WITH(lock) CHENG_WITH_(cheng_lock, chengi_with, lock)
+
+/* The same for any type, between chengi_with…_begin and chengi_with…_end. */
+#define CHENG_WITH_(type, way, object)                                                                       \
+    CHENG_WITH_AS_(type, way, object, CHENG_PASTE(chengi_with_, __COUNTER__))
 /* clang-format off: it takes the declaration for a product */
-#define CHENG_WITH_(lock, id)                                                                                \
-    for (cheng_lock * id __attribute__((cleanup(chengi_with_end))) = chengi_with_begin((lock), CHENG_HERE),  \
-                         *CHENG_PASTE(id, _once) = id;                                                       \
+#define CHENG_WITH_AS_(type, way, object, id)                                                                \
+    for (type * id __attribute__((cleanup(way##_end))) = way##_begin((object), CHENG_HERE),                  \
+                   *CHENG_PASTE(id, _once) = id;                                                             \
          CHENG_PASTE(id, _once) != NULL; CHENG_PASTE(id, _once) = NULL)
 /* clang-format on */
 

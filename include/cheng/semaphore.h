@@ -1,14 +1,21 @@
-/* cheng/semaphore.h: a counter that tasks wait on (Python: threading.Semaphore).
+/* cheng/semaphore.h: a counter that tasks wait on (Python: threading.Semaphore,
+ * BoundedSemaphore).
  *
- * 12 bytes that you own; all zero is a valid semaphore of value 0. Acquire takes one and waits while
+ * 16 bytes that you own; all zero is a valid semaphore of value 0. Acquire takes one and waits while
  * there is none; release gives some; anybody may release. Threads, coroutines and (after
  * cheng_semaphore_share) processes. What a killed process had acquired is not given back: a semaphore
  * counts signals, and giving back would invent some.
  *
+ * A bounded one counts things that come back, such as connections. Its value never passes the one that it
+ * began with: a release too many is an error, and gives nothing. It is private to the process: a shared one
+ * would have to know whose units a dead process took.
+ *
  * @code
- * static cheng_semaphore slots = CHENG_SEMAPHORE(5);
- * if (cheng_semaphore_acquire(&slots) == 0)
- *     cheng_semaphore_release(&slots, 1);
+ * static cheng_semaphore jobs; // given by who makes them, taken by who does them
+ * cheng_semaphore_release(&jobs, 3);
+ * static cheng_semaphore connections = CHENG_SEMAPHORE_BOUNDED(5);
+ * if (cheng_semaphore_acquire(&connections) == 0)
+ *     cheng_semaphore_release(&connections, 1);
  * @endcode
  *
  * A wait that returns anything but 0 has taken nothing; one that a release woke at the moment of its
@@ -20,8 +27,9 @@
  *   -EAGAIN      none left, and the deadline was CHENG_NOW
  *   -ETIMEDOUT   none came until the deadline
  *   -ECANCELED   the calling task was cancelled
- *   -EOVERFLOW   release: the value would pass 2^31 - 1; nothing was given
+ *   -EOVERFLOW   release: the value would pass its bound, or 2^31 - 1; nothing was given
  *   -EINVAL      not a semaphore, or a private one inside an arena
+ *   -ENOTSUP     share: it is bounded
  *   -EBADMSG     the arena around it is corrupted
  *   -EOPNOTSUPP  its arena is not attached in this process */
 #ifndef CHENG_SEMAPHORE_H
@@ -39,13 +47,18 @@ typedef struct cheng_semaphore {
     uint32_t value; /* units left */
     uint32_t kind;
     uint32_t waiters; /* whether anybody may wait */
+    uint32_t most;    /* the bound; 0: none */
 } cheng_semaphore;
 
-/* The initialiser for a private semaphore of that value. */
+/* The initialisers for a private semaphore of that value, from 0 or 1 to 2^31 - 1. */
 /* clang-format off: it takes the braces for a block */
 #define CHENG_SEMAPHORE(value)                                                                               \
     {                                                                                                        \
-        (value), 0, 0                                                                                        \
+        (value), 0, 0, 0                                                                                     \
+    }
+#define CHENG_SEMAPHORE_BOUNDED(value)                                                                       \
+    {                                                                                                        \
+        (value), 0, 0, (value)                                                                               \
     }
 /* clang-format on */
 
@@ -54,13 +67,14 @@ CHENG_API int cheng_semaphore_acquire(cheng_semaphore *semaphore);
 CHENG_API CHENG_NODISCARD int cheng_semaphore_acquire_until(cheng_semaphore *semaphore,
                                                             cheng_deadline deadline);
 
-/* Gives `n` units and wakes as many waiters. Does not block. */
+/* Gives `n` units, all or none, and wakes as many waiters. Does not block. */
 CHENG_API int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n);
 
 /* A snapshot. */
 CHENG_API unsigned cheng_semaphore_value(const cheng_semaphore *semaphore);
 
-/* Makes a semaphore that lies inside the arena shared, with that value; before its first use. */
+/* Makes a semaphore that lies inside the arena shared, with that value; before its first use. It may not be
+ * a bounded one. */
 CHENG_API CHENG_NODISCARD int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore,
                                                     unsigned value);
 

@@ -24,7 +24,7 @@ const char *cheng_strerror(int error)
     case EOWNERDEAD:
         return "the owner died while it held the lock; the caller holds it now";
     case EPIPE:
-        return "closed";
+        return "closed, or broken: what was waited for will not come";
     case EBUSY:
         return "somebody else is using it";
     case ENOTSUP:

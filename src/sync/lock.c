@@ -107,11 +107,11 @@ static int park(cheng_lock *lock, uint32_t wanted, int64_t deadline_ns, const st
     return rc == -ETIMEDOUT ? 0 : rc;
 }
 
-static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
+static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site, unsigned flags)
 {
     struct cheng_task *self = chengi_runner_self();
     const struct why why = { CHENGI_WAIT_LOCK, lock, site };
-    unsigned flags = CHENGI_PARK_UNCANCELLABLE, round = 0;
+    unsigned round = 0;
     uint32_t word;
     int64_t since = 0;
     int rc;
@@ -151,7 +151,14 @@ static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
 
 int chengi_lock_acquire_until_at(cheng_lock *lock, cheng_deadline deadline, const char *site)
 {
-    return lock->kind == 0 ? acquire(lock, deadline, site) : chengi_shared_lock_acquire(lock, deadline, site);
+    return lock->kind == 0 ? acquire(lock, deadline, site, CHENGI_PARK_UNCANCELLABLE)
+                           : chengi_shared_lock_acquire(lock, deadline, site);
+}
+
+int chengi_lock_acquire_cancellable(cheng_lock *lock, cheng_deadline deadline, const char *site)
+{
+    return lock->kind == 0 ? acquire(lock, deadline, site, 0)
+                           : chengi_shared_lock_acquire_cancellable(lock, deadline, site);
 }
 
 /* After an incident whose hook returned: the program prefers to hang. */
@@ -163,12 +170,9 @@ static _Noreturn void hang(cheng_lock *lock, const char *site)
         chengi_park_sleep(0, &why);
 }
 
-int chengi_lock_acquire_again(cheng_lock *lock, const char *site)
+static _Noreturn void give_up(cheng_lock *lock, int rc, const char *site)
 {
     char text[160];
-    int rc = chengi_lock_acquire_until_at(lock, CHENG_FOREVER, site);
-    if (rc == 0 || rc == -EOWNERDEAD)
-        return rc;
     if (rc == -EDEADLK) {
         const char *report = chengi_deadlock_report();
         chengi_incident(CHENG_DEADLOCK, rc, lock,
@@ -181,15 +185,30 @@ int chengi_lock_acquire_again(cheng_lock *lock, const char *site)
     hang(lock, site);
 }
 
-void chengi_lock_acquire_at(cheng_lock *lock, const char *site)
+int chengi_lock_acquire_again(cheng_lock *lock, const char *site)
+{
+    int rc = chengi_lock_acquire_until_at(lock, CHENG_FOREVER, site);
+    if (rc < 0 && rc != -EOWNERDEAD)
+        give_up(lock, rc, site);
+    return rc;
+}
+
+void chengi_lock_insist(cheng_lock *lock, int rc, const char *site)
 {
     char text[160];
-    if (chengi_lock_acquire_again(lock, site) == 0)
+    if (rc == 0)
         return;
+    if (rc != -EOWNERDEAD)
+        give_up(lock, rc, site);
     snprintf(text, sizeof text, "lock %p, acquired by %s at %s: its owner died holding it\n",
              (const void *)lock, chengi_runner_name(chengi_runner_self()),
              site == NULL ? "an unknown line" : site);
     chengi_incident(CHENG_OWNER_DIED, -EOWNERDEAD, lock, text);
+}
+
+void chengi_lock_acquire_at(cheng_lock *lock, const char *site)
+{
+    chengi_lock_insist(lock, chengi_lock_acquire_until_at(lock, CHENG_FOREVER, site), site);
 }
 
 void cheng_lock_acquire(cheng_lock *lock)

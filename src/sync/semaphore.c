@@ -8,6 +8,8 @@
  *   fence                          fence
  *   parks while value == 0         waiters != 0? then wake n
  *
+ * `most` does not change: 0, or what `value` may not pass.
+ *
  * Either the waiter finds the units, or release sees the waiter. A killed waiter of a shared semaphore stays in
  * the count: it costs releases a system call, nothing else. */
 #include <cheng/semaphore.h>
@@ -21,7 +23,7 @@
 
 enum { MOST = INT32_MAX };
 
-_Static_assert(sizeof(cheng_semaphore) == 12, "12 bytes, private or shared");
+_Static_assert(sizeof(cheng_semaphore) == 16, "16 bytes, private or shared");
 
 /* acquire: partner is the release of the units. False: none left; `*value` is then 0. */
 static bool take(cheng_semaphore *semaphore, uint32_t *value)
@@ -65,9 +67,9 @@ int cheng_semaphore_acquire(cheng_semaphore *semaphore)
 
 int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n)
 {
-    uint32_t value = load_relaxed(&semaphore->value);
+    uint32_t value = load_relaxed(&semaphore->value), most = semaphore->most == 0 ? MOST : semaphore->most;
     do
-        if (n > MOST || value > MOST - n)
+        if (n > most || value > most - n)
             return -EOVERFLOW;
     while (!cas_release(&semaphore->value, &value, value + n)); /* partner: take */
     chengi_host_fence_after_rmw();                              /* partner: the fence in acquire */

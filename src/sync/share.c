@@ -3,7 +3,10 @@
 #include <cheng/condition.h>
 #include <cheng/event.h>
 #include <cheng/lock.h>
+#include <cheng/once.h>
+#include <cheng/rlock.h>
 #include <cheng/semaphore.h>
+#include <cheng/wait_group.h>
 
 #include <errno.h>
 #include <limits.h>
@@ -11,9 +14,10 @@
 #include "arena/arena.h"
 #include "sync/shared_lock.h"
 
+_Static_assert(sizeof(cheng_wait_group) == 16, "docs/design/shared.md");
 _Static_assert(sizeof(cheng_event) == 8, "docs/design/shared.md");
 _Static_assert(sizeof(cheng_condition) == 8, "docs/design/shared.md");
-_Static_assert(sizeof(cheng_semaphore) == 12, "docs/design/shared.md");
+_Static_assert(sizeof(cheng_semaphore) == 16, "docs/design/shared.md");
 
 /* The kind word of an object that lies in the arena with all its bytes; 0: it does not. */
 static uint32_t kind_of(cheng_arena *arena, const void *object, size_t size, size_t align, enum arena_tag tag)
@@ -35,6 +39,30 @@ int cheng_lock_share(cheng_arena *arena, cheng_lock *lock)
     return 0;
 }
 
+/* Its depth is written by each who acquires it. */
+int cheng_rlock_share(cheng_arena *arena, cheng_rlock *rlock)
+{
+    return cheng_lock_share(arena, &rlock->lock);
+}
+
+int cheng_once_share(cheng_arena *arena, cheng_once *once)
+{
+    if (kind_of(arena, once, sizeof *once, _Alignof(cheng_once), CHENGI_ARENA_LOCK) == 0)
+        return -EINVAL;
+    once->completed = 0;
+    return cheng_lock_share(arena, &once->lock);
+}
+
+int cheng_wait_group_share(cheng_arena *arena, cheng_wait_group *group)
+{
+    uint32_t kind = kind_of(arena, group, sizeof *group, _Alignof(cheng_wait_group), CHENGI_ARENA_WAIT_GROUP);
+    if (kind == 0)
+        return -EINVAL;
+    group->word = 0;
+    store_release(&group->kind, kind);
+    return 0;
+}
+
 int cheng_event_share(cheng_arena *arena, cheng_event *event)
 {
     uint32_t kind = kind_of(arena, event, sizeof *event, _Alignof(cheng_event), CHENGI_ARENA_EVENT);
@@ -51,6 +79,8 @@ int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore, unsign
         kind_of(arena, semaphore, sizeof *semaphore, _Alignof(cheng_semaphore), CHENGI_ARENA_SEMAPHORE);
     if (kind == 0 || value > INT_MAX)
         return -EINVAL;
+    if (semaphore->most != 0)
+        return -ENOTSUP;
     semaphore->value = value;
     semaphore->waiters = 0;
     store_release(&semaphore->kind, kind);

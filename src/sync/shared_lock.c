@@ -21,6 +21,7 @@ struct attempt {
     struct arena_view view;
     uint64_t holder; /* what we leave in the lock */
     cheng_deadline deadline;
+    unsigned park_flags;
     bool slept;
     int64_t since_ns; /* when we first slept */
 };
@@ -157,7 +158,7 @@ static int sleep_once(struct attempt *attempt, uint32_t word, const struct why *
     if ((word & flags) != flags && !cas_relaxed(&attempt->lock->word, &word, word | flags))
         return 0;
     int rc = chengi_park_shared(&attempt->lock->word, word | flags, attempt->deadline.at_ns, bound, why,
-                                CHENGI_PARK_UNCANCELLABLE);
+                                attempt->park_flags);
     attempt->slept = true;
     return rc;
 }
@@ -185,7 +186,7 @@ static int acquire_slowly(struct attempt *attempt, const char *site)
         }
         if (attempt->deadline.at_ns == INT64_MIN)
             return -EAGAIN;
-        if (rc < 0) { /* the deadline passed, and it is held still */
+        if (rc < 0) { /* the deadline passed, or a cancel came, and it is held still */
             pass_on(attempt);
             return rc;
         }
@@ -202,9 +203,9 @@ static void report_deadlock(const struct attempt *attempt, const char *site)
     chengi_graph_report_self(chengi_runner_self(), &why, known ? text : NULL);
 }
 
-int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
+static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site, unsigned flags)
 {
-    struct attempt attempt = { .lock = lock, .deadline = deadline };
+    struct attempt attempt = { .lock = lock, .deadline = deadline, .park_flags = flags };
     int rc = find_arena(lock, &attempt.view);
     if (rc < 0)
         return rc;
@@ -216,6 +217,16 @@ int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const 
     if (rc == -EDEADLK)
         report_deadlock(&attempt, site);
     return rc;
+}
+
+int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const char *site)
+{
+    return acquire(lock, deadline, site, CHENGI_PARK_UNCANCELLABLE);
+}
+
+int chengi_shared_lock_acquire_cancellable(cheng_lock *lock, cheng_deadline deadline, const char *site)
+{
+    return acquire(lock, deadline, site, 0);
 }
 
 static bool owned(const cheng_lock *lock, const struct arena_view *view)

@@ -42,6 +42,9 @@
  * deadline is not CHENG_NOW); -EBADMSG; -EOPNOTSUPP; -EINVAL: not a lock. Not a cancellation point. */
 int chengi_shared_lock_acquire(cheng_lock *lock, cheng_deadline deadline, const char *site);
 
+/* The same, and a cancellation point: also -ECANCELED. */
+int chengi_shared_lock_acquire_cancellable(cheng_lock *lock, cheng_deadline deadline, const char *site);
+
 /* 0; -EPERM; -EBADMSG; -EOPNOTSUPP. */
 int chengi_shared_lock_release(cheng_lock *lock);
 

@@ -234,3 +234,110 @@ TEST(cancel_does_not_swallow_a_notify)
         assert_int_equal(actor_join(&two), 0); /* else it would wait for ever */
     }
 }
+
+/* ---- predicates ---- */
+
+static unsigned looks;
+
+static bool has_tokens(void *wanted)
+{
+    looks++;
+    return tokens >= *(unsigned *)wanted;
+}
+
+static unsigned looks_now(void)
+{
+    unsigned n = 0;
+    CHENG_WITH(&lock)
+        n = looks;
+    return n;
+}
+
+static int wait_for_tokens(void *wanted)
+{
+    cheng_lock_acquire(&lock);
+    int rc = cheng_condition_wait_for(&changed, &lock, has_tokens, wanted, cheng_after(60 * CHENG_SECOND));
+    assert_int_equal(cheng_lock_release(&lock), 0);
+    return rc;
+}
+
+TEST(a_predicate_is_looked_at_after_each_notify)
+{
+    for (enum place place = 0; place < PLACES; place++) {
+        struct actor actor;
+        unsigned wanted = 3;
+        tokens = looks = 0;
+        actor_start(&actor, place, wait_for_tokens, &wanted);
+        for (unsigned i = 0; i < 3; i++) {
+            wait_until_blocked(actor.self, CHENGI_WAIT_CONDITION);
+            add_tokens(1);
+            while (looks_now() < i + 2)
+                cheng_yield();
+        }
+        assert_int_equal(actor_join(&actor), 0);
+        assert_true(looks >= 4); /* before the first wait and after each, which may have been for no reason */
+    }
+}
+
+TEST(a_predicate_that_is_true_needs_no_wait)
+{
+    unsigned wanted = 0;
+    cheng_lock_acquire(&lock);
+    cheng_cancel(cheng_current());
+    assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, CHENG_NOW), 0);
+    assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, cheng_after(-1)), 0);
+    assert_int_equal(looks, 2);
+    wanted = 1;
+    assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, CHENG_NOW), -EAGAIN);
+    assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, cheng_after(-1)),
+                     -ETIMEDOUT);
+    assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, CHENG_FOREVER),
+                     -ECANCELED);
+    assert_int_equal(cheng_lock_release(&lock), 0);
+    assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, CHENG_FOREVER), -EPERM);
+}
+
+static cheng_event stop;
+
+static int notify_always(void *unused)
+{
+    (void)unused;
+    while (cheng_event_wait_until(&stop, cheng_after(CHENG_MILLISECOND)) != 0)
+        cheng_condition_notify(&changed, 1);
+    return 0;
+}
+
+/* One deadline for all the waits together: notifies in vain do not put it off. */
+TEST(one_deadline_for_a_predicate)
+{
+    struct actor actor;
+    unsigned wanted = 1;
+    actor_start(&actor, IN_THREAD, notify_always, NULL);
+    cheng_lock_acquire(&lock);
+    cheng_deadline deadline = cheng_after(20 * CHENG_MILLISECOND);
+    assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, deadline), -ETIMEDOUT);
+    assert_int_equal(cheng_lock_release(&lock), 0);
+    assert_true(cheng_clock_ns() >= deadline.at_ns);
+    cheng_event_set(&stop);
+    assert_int_equal(actor_join(&actor), 0);
+}
+
+static int wait_for_many_tokens(void *wanted)
+{
+    cheng_lock_acquire(&lock);
+    int rc = cheng_condition_wait_for(&changed, &lock, has_tokens, wanted, CHENG_FOREVER);
+    assert_int_equal(cheng_lock_release(&lock), 0);
+    return rc;
+}
+
+TEST(owner_dies_before_a_predicate_is_looked_at)
+{
+    struct actor waiter, killer;
+    unsigned wanted = 1;
+    actor_start(&waiter, IN_COROUTINE, wait_for_many_tokens, &wanted);
+    wait_until_blocked(waiter.self, CHENGI_WAIT_CONDITION);
+    actor_start(&killer, IN_THREAD, hold_then_end, NULL); /* makes it true */
+    assert_int_equal(actor_join(&killer), 0);
+    assert_int_equal(actor_join(&waiter), -EOWNERDEAD);
+    assert_int_equal(looks, 1);
+}

@@ -3,7 +3,7 @@
  *   plain     the waiter blocks, the holder wakes it
  *   deadline  the same, with a deadline that does not come
  *   expires   nobody wakes it before its deadline
- *   cancel    nobody wakes it before it is cancelled (a lock is not a cancellation point: it waits on)
+ *   cancel    nobody wakes it before it is cancelled (locks are not cancellation points: it waits on)
  *   now       it does not block
  *
  * The holder sits at the controls: it sees that the waiter sleeps before it does what its case says. */
@@ -12,23 +12,67 @@
 enum way { PLAIN, DEADLINE, EXPIRES, CANCEL, NOW, WAYS };
 static const char *const way_names[] = { "plain", "deadline", "expires", "cancel", "now" };
 
-enum primitive { LOCK, CONDITION, EVENT, SEMAPHORE, PUT, GET, JOIN, PRIMITIVES };
-static const char *const primitive_names[] = {
-    "lock", "condition", "event", "semaphore", "put", "get", "join"
+/* READ waits for a writer, WRITE for another, DRAIN is a writer that waits for a reader. */
+enum primitive {
+    LOCK,
+    RLOCK,
+    READ,
+    WRITE,
+    DRAIN,
+    CONDITION,
+    CONDITION_RLOCK,
+    PREDICATE,
+    EVENT,
+    SEMAPHORE,
+    BOUNDED,
+    BARRIER,
+    ONCE,
+    GROUP,
+    PUT,
+    GET,
+    JOIN,
+    PRIMITIVES
 };
-static const enum wait_kind wait_kinds[] = { CHENGI_WAIT_LOCK,      CHENGI_WAIT_CONDITION, CHENGI_WAIT_EVENT,
-                                             CHENGI_WAIT_SEMAPHORE, CHENGI_WAIT_PUT,       CHENGI_WAIT_GET,
-                                             CHENGI_WAIT_JOIN };
+static const struct {
+    const char *name;
+    enum wait_kind wait;
+} primitives[] = { { "lock", CHENGI_WAIT_LOCK },
+                   { "rlock", CHENGI_WAIT_LOCK },
+                   { "rwlock, to read", CHENGI_WAIT_LOCK },
+                   { "rwlock, to write", CHENGI_WAIT_LOCK },
+                   { "rwlock, to write after a reader", CHENGI_WAIT_READERS },
+                   { "condition", CHENGI_WAIT_CONDITION },
+                   { "condition with an rlock", CHENGI_WAIT_CONDITION },
+                   { "condition with a predicate", CHENGI_WAIT_CONDITION },
+                   { "event", CHENGI_WAIT_EVENT },
+                   { "semaphore", CHENGI_WAIT_SEMAPHORE },
+                   { "bounded semaphore", CHENGI_WAIT_SEMAPHORE },
+                   { "barrier", CHENGI_WAIT_BARRIER },
+                   { "once", CHENGI_WAIT_LOCK },
+                   { "wait group", CHENGI_WAIT_GROUP },
+                   { "put", CHENGI_WAIT_PUT },
+                   { "get", CHENGI_WAIT_GET },
+                   { "join", CHENGI_WAIT_JOIN } };
+
+static bool ignores_cancel(enum primitive primitive)
+{
+    return primitive <= DRAIN;
+}
 
 /* One meeting of a holder and a waiter. */
 struct meeting {
     enum primitive primitive;
     enum way way;
     cheng_lock lock;
+    cheng_rlock rlock;
+    cheng_rwlock rwlock;
     cheng_condition condition;
     bool notified; /* the condition's predicate */
     cheng_event event;
-    cheng_semaphore semaphore;
+    cheng_semaphore semaphore, bounded;
+    cheng_barrier barrier;
+    cheng_once once;
+    cheng_wait_group group;
     cheng_queue *queue;
     cheng_task *joined;
     struct actor *waiter;
@@ -52,6 +96,23 @@ static void hold(struct meeting *m)
     case LOCK:
         assert_int_equal(cheng_lock_acquire_until(&m->lock, CHENG_NOW), 0);
         break;
+    case RLOCK:
+        assert_int_equal(cheng_rlock_acquire_until(&m->rlock, CHENG_NOW), 0);
+        assert_int_equal(cheng_rlock_acquire_until(&m->rlock, CHENG_NOW), 0);
+        break;
+    case READ:
+    case WRITE:
+        assert_int_equal(cheng_rwlock_acquire_write_until(&m->rwlock, CHENG_NOW), 0);
+        break;
+    case DRAIN:
+        assert_int_equal(cheng_rwlock_acquire_read_until(&m->rwlock, CHENG_NOW), 0);
+        break;
+    case BOUNDED:
+        assert_int_equal(cheng_semaphore_acquire_until(&m->bounded, CHENG_NOW), 0);
+        break;
+    case GROUP:
+        assert_int_equal(cheng_wait_group_add(&m->group, 1), 0);
+        break;
     case PUT:
         assert_int_equal(cheng_queue_put(m->queue, &item), 0);
         break;
@@ -72,10 +133,42 @@ static void give(struct meeting *m)
     case LOCK:
         assert_int_equal(cheng_lock_release(&m->lock), 0);
         break;
+    case RLOCK:
+        assert_int_equal(cheng_rlock_release(&m->rlock), 0);
+        assert_int_equal(cheng_rlock_release(&m->rlock), 0);
+        break;
+    case READ:
+    case WRITE:
+        assert_int_equal(cheng_rwlock_release_write(&m->rwlock), 0);
+        break;
+    case DRAIN:
+        assert_int_equal(cheng_rwlock_release_read(&m->rwlock), 0);
+        break;
     case CONDITION:
+    case PREDICATE:
         CHENG_WITH(&m->lock)
             m->notified = true;
         cheng_condition_notify(&m->condition, 1);
+        break;
+    case CONDITION_RLOCK:
+        CHENG_WITH_RLOCK(&m->rlock)
+        m->notified = true;
+        cheng_condition_notify(&m->condition, 1);
+        break;
+    case BOUNDED:
+        assert_int_equal(cheng_semaphore_release(&m->bounded, 1), 0);
+        break;
+    case BARRIER: /* the waiter is there, has broken it, or has not come */
+        assert_int_equal(cheng_barrier_wait_until(&m->barrier, &item, CHENG_NOW),
+                         m->way == NOW                           ? -EAGAIN
+                         : m->way == EXPIRES || m->way == CANCEL ? -EPIPE
+                                                                 : 0);
+        assert_int_equal(item, m->way == PLAIN || m->way == DEADLINE ? 1 : 2);
+        break;
+    case ONCE:
+        break;
+    case GROUP:
+        assert_int_equal(cheng_wait_group_done(&m->group), 0);
         break;
     case EVENT:
     case JOIN:
@@ -93,21 +186,59 @@ static void give(struct meeting *m)
     }
 }
 
-static int holder_main(void *context)
+static int hold_and_give(void *context)
 {
     struct meeting *m = context;
     hold(m);
     cheng_event_set(&m->held);
     if (m->way == PLAIN || m->way == DEADLINE || m->way == CANCEL)
-        wait_until_blocked(m->waiter->self, wait_kinds[m->primitive]);
+        wait_until_blocked(m->waiter->self, primitives[m->primitive].wait);
     if (m->way == CANCEL)
         cheng_cancel(m->waiter->self);
-    if (m->way == EXPIRES || m->way == NOW || (m->way == CANCEL && m->primitive != LOCK))
+    if (m->way == EXPIRES || m->way == NOW || (m->way == CANCEL && !ignores_cancel(m->primitive)))
         assert_int_equal(cheng_event_wait(&m->over), 0); /* only then does the waiter get what it wanted */
     if (m->way == EXPIRES)
         assert_true(cheng_clock_ns() - m->begun_ns >= 2 * CHENG_MILLISECOND);
     give(m);
     return 0;
+}
+
+static int holder_main(void *context)
+{
+    struct meeting *m = context;
+    return m->primitive == ONCE ? cheng_once_call(&m->once, hold_and_give, m) : hold_and_give(m);
+}
+
+static int never(void *unused)
+{
+    (void)unused;
+    fail_msg("done twice");
+    return 0;
+}
+
+static bool is_notified(void *context)
+{
+    return ((const struct meeting *)context)->notified;
+}
+
+static int wait_for_predicate(struct meeting *m, cheng_deadline deadline)
+{
+    assert_int_equal(cheng_lock_acquire_until(&m->lock, CHENG_FOREVER), 0);
+    int rc = cheng_condition_wait_for(&m->condition, &m->lock, is_notified, m, deadline);
+    assert_int_equal(cheng_lock_release(&m->lock), 0);
+    return rc;
+}
+
+static int wait_with_rlock(struct meeting *m, cheng_deadline deadline)
+{
+    int rc = 0;
+    assert_int_equal(cheng_rlock_acquire_until(&m->rlock, CHENG_FOREVER), 0);
+    assert_int_equal(cheng_rlock_acquire_until(&m->rlock, CHENG_FOREVER), 0);
+    while (rc == 0 && !m->notified)
+        rc = cheng_condition_wait_rlock_until(&m->condition, &m->rlock, deadline);
+    assert_int_equal(cheng_rlock_release(&m->rlock), 0); /* held again, as deep, however the wait ended */
+    assert_int_equal(cheng_rlock_release(&m->rlock), 0);
+    return rc;
 }
 
 static int wait_on_condition(struct meeting *m, cheng_deadline deadline)
@@ -130,8 +261,38 @@ static int wait_on(struct meeting *m, cheng_deadline deadline)
         if (rc == 0)
             assert_int_equal(cheng_lock_release(&m->lock), 0);
         return rc;
+    case RLOCK:
+        rc = cheng_rlock_acquire_until(&m->rlock, deadline);
+        if (rc == 0)
+            assert_int_equal(cheng_rlock_release(&m->rlock), 0);
+        return rc;
+    case READ:
+        rc = cheng_rwlock_acquire_read_until(&m->rwlock, deadline);
+        if (rc == 0)
+            assert_int_equal(cheng_rwlock_release_read(&m->rwlock), 0);
+        return rc;
+    case WRITE:
+    case DRAIN:
+        rc = cheng_rwlock_acquire_write_until(&m->rwlock, deadline);
+        if (rc == 0)
+            assert_int_equal(cheng_rwlock_release_write(&m->rwlock), 0);
+        return rc;
     case CONDITION:
         return wait_on_condition(m, deadline);
+    case CONDITION_RLOCK:
+        return wait_with_rlock(m, deadline);
+    case PREDICATE:
+        return wait_for_predicate(m, deadline);
+    case BOUNDED:
+        return cheng_semaphore_acquire_until(&m->bounded, deadline);
+    case BARRIER:
+        rc = cheng_barrier_wait_until(&m->barrier, &item, deadline);
+        assert_int_equal(item, rc == 0 ? 0 : 2);
+        return rc;
+    case ONCE:
+        return cheng_once_call_until(&m->once, never, NULL, deadline);
+    case GROUP:
+        return cheng_wait_group_wait_until(&m->group, deadline);
     case EVENT:
         return cheng_event_wait_until(&m->event, deadline);
     case SEMAPHORE:
@@ -169,7 +330,7 @@ static int expected(enum primitive primitive, enum way way)
     case EXPIRES:
         return -ETIMEDOUT;
     case CANCEL:
-        return primitive == LOCK ? 0 : -ECANCELED;
+        return ignores_cancel(primitive) ? 0 : -ECANCELED;
     case NOW:
         return -EAGAIN;
     default:
@@ -183,11 +344,21 @@ static void check_rest(struct meeting *m, int rc)
     uint32_t item = 0;
     if (m->primitive == SEMAPHORE)
         assert_int_equal(cheng_semaphore_value(&m->semaphore), rc == 0 ? 0 : 1);
+    if (m->primitive == BOUNDED) {
+        assert_int_equal(cheng_semaphore_value(&m->bounded), rc == 0 ? 0 : 1);
+        assert_int_equal(cheng_semaphore_release(&m->bounded, 1), rc == 0 ? 0 : -EOVERFLOW);
+    }
+    if (m->primitive == BARRIER)
+        assert_int_equal(cheng_barrier_broken(&m->barrier), rc == -ETIMEDOUT || rc == -ECANCELED);
+    if (m->primitive == ONCE)
+        assert_true(cheng_once_is_done(&m->once));
     if (m->primitive == PUT)
         assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW), rc == 0 ? 0 : -EAGAIN);
     if (m->primitive == GET)
         assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW), rc == 0 ? -EAGAIN : 0);
     assert_false(cheng_lock_locked(&m->lock));
+    assert_false(cheng_rlock_locked(&m->rlock));
+    assert_int_equal(cheng_rwlock_acquire_write_until(&m->rwlock, CHENG_NOW), 0);
     if (m->joined != NULL) {
         assert_int_equal(cheng_join(m->joined, NULL), 0);
         cheng_task_free(m->joined);
@@ -196,7 +367,10 @@ static void check_rest(struct meeting *m, int rc)
 
 static void meet(enum primitive primitive, enum place holds, enum place waits, enum way way)
 {
-    struct meeting m = { .primitive = primitive, .way = way };
+    struct meeting m = { .primitive = primitive,
+                         .way = way,
+                         .bounded = CHENG_SEMAPHORE_BOUNDED(1),
+                         .barrier = CHENG_BARRIER(2, NULL, NULL) };
     struct actor holder, waiter;
     m.waiter = &waiter;
     assert_int_equal(cheng_queue_new(&m.queue, sizeof(uint32_t), &(cheng_queue_options){ .capacity = 1 }), 0);
@@ -205,7 +379,7 @@ static void meet(enum primitive primitive, enum place holds, enum place waits, e
     int rc = actor_join(&waiter);
     assert_int_equal(actor_join(&holder), 0);
     if (rc != expected(primitive, way))
-        fail_msg("%s, held by a %s, wanted by a %s, %s: %s", primitive_names[primitive], place_names[holds],
+        fail_msg("%s, held by a %s, wanted by a %s, %s: %s", primitives[primitive].name, place_names[holds],
                  place_names[waits], way_names[way], cheng_strerror(rc));
     check_rest(&m, rc);
     cheng_queue_free(m.queue);
@@ -219,13 +393,63 @@ static void every_case_of(enum primitive primitive)
             for (enum way way = 0; way < WAYS; way++, cases++)
                 meet(primitive, holds, waits, way);
     printf("%s: %u of the matrix's %d cases (primitive, kind of holder, kind of waiter, way to wait)\n",
-           primitive_names[primitive], cases, PRIMITIVES * PLACES * PLACES * WAYS);
+           primitives[primitive].name, cases, PRIMITIVES * PLACES * PLACES * WAYS);
     assert_int_equal(cases, PLACES * PLACES * WAYS);
 }
 
 TEST(lock)
 {
     every_case_of(LOCK);
+}
+
+TEST(rlock)
+{
+    every_case_of(RLOCK);
+}
+
+TEST(rwlock_read)
+{
+    every_case_of(READ);
+}
+
+TEST(rwlock_write)
+{
+    every_case_of(WRITE);
+}
+
+TEST(rwlock_write_after_a_reader)
+{
+    every_case_of(DRAIN);
+}
+
+TEST(condition_with_an_rlock)
+{
+    every_case_of(CONDITION_RLOCK);
+}
+
+TEST(condition_with_a_predicate)
+{
+    every_case_of(PREDICATE);
+}
+
+TEST(bounded_semaphore)
+{
+    every_case_of(BOUNDED);
+}
+
+TEST(barrier)
+{
+    every_case_of(BARRIER);
+}
+
+TEST(once)
+{
+    every_case_of(ONCE);
+}
+
+TEST(wait_group)
+{
+    every_case_of(GROUP);
 }
 
 TEST(condition)

@@ -12,7 +12,7 @@ static int take_one(void *unused)
 TEST(zero_has_no_units)
 {
     cheng_semaphore zero = { 0 }, five = CHENG_SEMAPHORE(5);
-    assert_int_equal(sizeof zero, 12);
+    assert_int_equal(sizeof zero, 16);
     assert_int_equal(cheng_semaphore_value(&zero), 0);
     assert_int_equal(cheng_semaphore_acquire_until(&zero, CHENG_NOW), -EAGAIN);
     assert_int_equal(cheng_semaphore_acquire_until(&zero, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
@@ -109,4 +109,32 @@ TEST(not_a_semaphore)
 {
     cheng_semaphore odd = { .kind = 1 };
     assert_int_equal(cheng_semaphore_acquire_until(&odd, cheng_after(CHENG_MILLISECOND)), -EINVAL);
+}
+
+TEST(bounded)
+{
+    cheng_semaphore bounded = CHENG_SEMAPHORE_BOUNDED(2);
+    assert_int_equal(cheng_semaphore_release(&bounded, 1), -EOVERFLOW); /* none is out */
+    assert_int_equal(cheng_semaphore_acquire(&bounded), 0);
+    assert_int_equal(cheng_semaphore_release(&bounded, 2), -EOVERFLOW); /* all or none */
+    assert_int_equal(cheng_semaphore_release(&bounded, 3), -EOVERFLOW);
+    assert_int_equal(cheng_semaphore_value(&bounded), 1);
+    assert_int_equal(cheng_semaphore_release(&bounded, 1), 0);
+    assert_int_equal(cheng_semaphore_release(&bounded, 0), 0);
+    assert_int_equal(cheng_semaphore_release(&bounded, 1), -EOVERFLOW);
+    assert_int_equal(cheng_semaphore_value(&bounded), 2);
+}
+
+TEST(a_bounded_one_is_not_shared)
+{
+    cheng_arena *arena;
+    assert_int_equal(cheng_arena_new(&arena, 1 << 16, NULL), 0);
+    cheng_semaphore *inside = cheng_arena_alloc(arena, sizeof *inside);
+    *inside = (cheng_semaphore)CHENG_SEMAPHORE_BOUNDED(2);
+    assert_int_equal(cheng_semaphore_share(arena, inside, 2), -ENOTSUP);
+    inside->most = 0;
+    assert_int_equal(cheng_semaphore_share(arena, inside, 2), 0);
+    assert_int_equal(cheng_semaphore_release(inside, 1), 0);
+    assert_int_equal(cheng_semaphore_value(inside), 3);
+    assert_int_equal(cheng_arena_free(arena), 0);
 }
