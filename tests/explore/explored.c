@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "host/explore/engine.h"
+
 static cheng_explore_result explore(cheng_explore_fn *body, cheng_explore_options options)
 {
     cheng_explore_result result;
@@ -51,4 +53,9 @@ void explored_find(enum cheng_finding expected, cheng_explore_fn *body, cheng_ex
            options.name, SEEDS, sum / SEEDS, most, slowest);
     setenv("CHENG_REPLAY", result.replay, 1); /* what the report says can be done */
     assert_int_equal(cheng_explore(body, NULL, &options), expected);
+}
+
+void explored_within(int64_t began, cheng_duration most)
+{
+    assert_true(chengi_engine.early > 0 || cheng_clock_ns() - began <= most);
 }

@@ -50,6 +50,10 @@ void explored_find(enum cheng_finding expected, cheng_explore_fn *body, cheng_ex
     }                                                                                                        \
     static void explored_##case (void *unused __attribute__((unused)))
 
+/* A wake-up that was lost but for a time-out, which comes in its place, shows in the time. Fails if more than `most` has
+ * passed since `began`, unless the scheduler has let a deadline pass while others could go on. */
+void explored_within(int64_t began, cheng_duration most);
+
 /* Starting and joining, for bodies. */
 static inline cheng_task *start(enum cheng_kind kind, cheng_fn *function, long number)
 {

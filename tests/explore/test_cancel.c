@@ -19,12 +19,6 @@ static int sleep_for(const void *arg, void *result)
     return 1;
 }
 
-static int wait_for_ever(const void *arg, void *result)
-{
-    (void)arg, (void)result;
-    return cheng_event_wait(&never) == -ECANCELED;
-}
-
 /* While it is shielded no wait ends; after that the next one does. */
 static int wait_shielded(const void *arg, void *result)
 {
@@ -62,11 +56,6 @@ EXPLORED(a_sleep)
 EXPLORED(a_sleep_that_ends)
 {
     cancel_two(sleep_for, 1000000);
-}
-
-EXPLORED(a_wait)
-{
-    cancel_two(wait_for_ever, 0);
 }
 
 EXPLORED(a_shielded_wait)

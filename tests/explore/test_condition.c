@@ -66,14 +66,9 @@ static void both_take(enum cheng_kind one, enum cheng_kind other)
     assert_int_equal(items, 0);
 }
 
-EXPLORED(one_by_one)
+EXPLORED_WITH(one_by_one, .inside = true, .spurious = 1)
 {
     both_take(CHENG_THREAD, CHENG_COROUTINE);
-}
-
-EXPLORED_WITH(for_no_reason, .inside = true, .spurious = 1)
-{
-    both_take(CHENG_THREAD, CHENG_THREAD);
 }
 
 EXPLORED(all_at_once)

@@ -32,17 +32,9 @@ static void set(void)
     cheng_event_set(&event);
 }
 
-EXPLORED(two_wait)
+EXPLORED_WITH(two_wait, .inside = true, .spurious = 1)
 {
     cheng_task *a = start(CHENG_THREAD, wait_for_it, 0), *b = start(CHENG_COROUTINE, wait_for_it, 0);
-    set();
-    finish(a);
-    finish(b);
-}
-
-EXPLORED_WITH(for_no_reason, .inside = true, .spurious = 1)
-{
-    cheng_task *a = start(CHENG_THREAD, wait_for_it, 0), *b = start(CHENG_THREAD, wait_for_it, 0);
     set();
     finish(a);
     finish(b);

@@ -20,17 +20,48 @@ static int offload(const void *arg, void *result)
     return rc;
 }
 
-EXPLORED(two_coroutines)
+static cheng_event event;
+
+static int wait_in_thread(const void *arg, void *result)
 {
-    cheng_task *a = start(CHENG_COROUTINE, offload, 3), *b = start(CHENG_COROUTINE, offload, 4);
-    assert_int_equal(finish(a), 7);
-    assert_int_equal(finish(b), 7);
+    (void)arg, (void)result;
+    return cheng_event_wait(&event);
 }
 
-/* The helper of the first job goes home as the second one comes. */
+static int set_in_thread(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_event_set(&event);
+    return 0;
+}
+
+static int offload_wait(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return cheng_offload(wait_in_thread, NULL, NULL);
+}
+
+static int offload_set(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return cheng_offload(set_in_thread, NULL, NULL);
+}
+
+/* The one helper waits for what the other does: so there must be two. */
+EXPLORED(each_job_has_a_helper)
+{
+    cheng_task *a = start(CHENG_COROUTINE, offload_wait, 0), *b = start(CHENG_COROUTINE, offload_set, 0);
+    assert_int_equal(finish(a), 0);
+    assert_int_equal(finish(b), 0);
+}
+
+/* A helper that is idle is woken for the second job, and goes home as the third one comes. */
 static int offload_now_and_later(const void *arg, void *result)
 {
+    int64_t began = cheng_clock_ns();
     assert_int_equal(offload(arg, result), 7);
+    assert_int_equal(offload(arg, result), 7);
+    explored_within(began, CHENG_SECOND);
     assert_int_equal(cheng_sleep(2 * CHENG_SECOND), 0);
     return offload(arg, result);
 }

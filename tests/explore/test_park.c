@@ -37,15 +37,6 @@ EXPLORED_WITH(one_thread, .inside = true, .strategy = CHENG_EXPLORE_ALL)
     assert_int_equal(finish(a), 0);
 }
 
-EXPLORED(two_threads)
-{
-    cheng_task *a = start(CHENG_THREAD, park, 0), *b = start(CHENG_COROUTINE, park, 0);
-    release();
-    chengi_unpark(&word, UINT32_MAX);
-    assert_int_equal(finish(a), 0);
-    assert_int_equal(finish(b), 0);
-}
-
 /* Who leaves has consumed no wake: of two wakes of one each the other one gets his. */
 static void one_leaves(enum cheng_kind leaves, enum cheng_kind stays, long patience)
 {

@@ -26,26 +26,11 @@ static int wait_for_event(const void *arg, void *result)
     return cheng_event_wait(&event);
 }
 
-static int spawn_two(const void *arg, void *result)
-{
-    (void)arg, (void)result;
-    cheng_task *a = start(CHENG_COROUTINE, add, 0), *b = start(CHENG_COROUTINE, add, 0);
-    finish(a);
-    finish(b);
-    return 0;
-}
-
 /* Workers that sleep are woken for what comes from outside. */
 EXPLORED(idle_workers_are_woken)
 {
     for (int i = 0; i < 2; i++)
         finish(start(CHENG_COROUTINE, add, 0));
-    assert_int_equal(count, 2);
-}
-
-EXPLORED(a_coroutine_spawns_two)
-{
-    finish(start(CHENG_COROUTINE, spawn_two, 0));
     assert_int_equal(count, 2);
 }
 

@@ -55,14 +55,9 @@ static void one_leaves(enum cheng_kind leaves, enum cheng_kind stays, long patie
     assert_int_equal(semaphore.waiters, 0);
 }
 
-EXPLORED(one_by_one)
+EXPLORED_WITH(one_by_one, .inside = true, .spurious = 1)
 {
     both_take(CHENG_THREAD, CHENG_COROUTINE);
-}
-
-EXPLORED_WITH(for_no_reason, .inside = true, .spurious = 1)
-{
-    both_take(CHENG_THREAD, CHENG_THREAD);
 }
 
 EXPLORED(two_at_once)

@@ -81,6 +81,40 @@ EXPLORED(freed_while_it_ends)
     assert_int_equal(finish(d), 5);
 }
 
+static cheng_event first, second;
+
+static int wait_for_first(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return cheng_event_wait(&first);
+}
+
+static int wait_for_second(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    assert_int_equal(cheng_event_wait(&second), 0);
+    return started;
+}
+
+static int set_first(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_event_set(&first);
+    return 0;
+}
+
+/* Who has woken a thread may come to its slot when it is a coroutine's. */
+EXPLORED(woken_late)
+{
+    cheng_task *a = start(CHENG_THREAD, wait_for_first, 0), *b = start(CHENG_THREAD, set_first, 0);
+    finish(a);
+    cheng_task *c = start(CHENG_COROUTINE, wait_for_second, 0);
+    finish(b);
+    started = 1;
+    cheng_event_set(&second);
+    assert_int_equal(finish(c), 1);
+}
+
 static int start_without_a_handle(const void *arg, void *result)
 {
     (void)result;
