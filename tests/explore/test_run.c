@@ -66,6 +66,15 @@ EXPLORED(all_are_stolen)
     finish(start(CHENG_COROUTINE, spawn_two_and_spin, 0));
 }
 
+EXPLORED_WITH(two_are_woken_at_once, .inside = true, .cpus = 1)
+{
+    cheng_task *a = start(CHENG_COROUTINE, wait_for_event, 0), *b = start(CHENG_COROUTINE, wait_for_event, 0);
+    assert_int_equal(cheng_sleep(CHENG_MILLISECOND), 0); /* until both wait */
+    cheng_event_set(&event);
+    assert_int_equal(finish(a), 0);
+    assert_int_equal(finish(b), 0);
+}
+
 /* Woken by a thread, a coroutine of cheng_run may end the runtime while the waker is still about it. */
 static int set_event(const void *arg, void *result)
 {
