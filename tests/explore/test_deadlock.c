@@ -160,7 +160,7 @@ static int take_two_later(const void *arg, void *result)
 }
 
 EXPLORED_WITH(a_ring_that_never_was_is_no_deadlock, .inside = true, .strategy = CHENG_EXPLORE_BOUNDED,
-              .preemptions = 1)
+              .preemptions = 1, .time = 10 * CHENG_SECOND)
 {
     tasks_in_ring = 3;
     assert_int_equal(cheng_lock_acquire_until(&locks[2], CHENG_FOREVER), 0);
