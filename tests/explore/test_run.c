@@ -34,6 +34,22 @@ EXPLORED(idle_workers_are_woken)
     assert_int_equal(count, 2);
 }
 
+/* The newest may be stolen as its own worker comes to it, or as the next takes its place. */
+static int spawn_two(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_task *a = start(CHENG_COROUTINE, add, 0), *b = start(CHENG_COROUTINE, add, 0);
+    finish(a);
+    finish(b);
+    return 0;
+}
+
+EXPLORED(a_coroutine_spawns_two)
+{
+    finish(start(CHENG_COROUTINE, spawn_two, 0));
+    assert_int_equal(count, 2);
+}
+
 /* Its worker is busy, so what it has spawned must be run by another: the newest one too. */
 static int spawn_and_spin(const void *arg, void *result)
 {
