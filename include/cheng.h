@@ -11,6 +11,7 @@
 #include <cheng/coroutine.h>
 #include <cheng/event.h>
 #include <cheng/incident.h>
+#include <cheng/local.h>
 #include <cheng/lock.h>
 #include <cheng/once.h>
 #include <cheng/queue.h>

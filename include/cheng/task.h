@@ -35,12 +35,19 @@
  * Cancelling is a request that sticks until the task ends: each wait of it, the present one and those
  * to come, returns -ECANCELED, but for acquiring a lock; cheng_shield holds it off for a clean-up.
  *
+ * When the main thread returns from main or calls exit, the process waits until every task has ended that is not a daemon,
+ * before it calls exit handlers and destructors of statics (without glibc, or if another thread was the first to use the
+ * library: before those that were registered before that). A task that waits for what only the main thread could release is
+ * not waited for. Daemons are ended wherever they are, so what exit handlers take down must be nothing that they use. A task
+ * that calls exit, and _exit and signals, end the process at once.
+ *
  * In a child made by fork, only the calling task goes on; the parent's other tasks have ended there, with the status
  * -EOWNERDEAD. A coroutine goes on as a thread, and its return ends the child.
  *
  *   error       from          meaning
  *   -EINVAL     start         no function; unknown kind; size without argument; argument or result above 64 KiB;
- *                             stack below 16 KiB or above 1 GiB
+ *                             stack below 16 KiB or above 1 GiB; no CPU of .cpus is there for this process, or there are
+ *                             .cpus for a coroutine, which runs where its worker does
  *   -ENOTSUP    start         CHENG_PROCESS
  *   -EAGAIN     start         the system has no more threads; the runtime cannot start
  *   -ENOMEM     start         no memory. A coroutine gets its stack when it begins: where there is no room for
@@ -64,6 +71,8 @@ extern "C" {
 
 typedef struct cheng_task cheng_task;
 
+#define CHENG_NAME_SIZE 32 /* of a task's name, with the zero */
+
 enum cheng_kind { CHENG_THREAD = 1, CHENG_COROUTINE = 2, CHENG_PROCESS = 3 };
 
 /* What runs. `arg` is the task's own copy (or the pointer itself when its size was 0), `result` has room
@@ -71,9 +80,12 @@ enum cheng_kind { CHENG_THREAD = 1, CHENG_COROUTINE = 2, CHENG_PROCESS = 3 };
 typedef int cheng_fn(const void *arg, void *result);
 
 typedef struct cheng_task_options {
-    const char *name;   /* copied, 31 bytes are kept; NULL: "Thread-N", "Coroutine-N" */
-    size_t result_size; /* room for the result, 64 KiB at the most */
-    size_t stack_size;  /* bytes; 0: 256 KiB for a coroutine, the system's for a thread */
+    const char *name;     /* copied, 31 bytes are kept; NULL: "Thread-N", "Coroutine-N" */
+    size_t result_size;   /* room for the result, 64 KiB at the most */
+    size_t stack_size;    /* bytes; 0: 256 KiB for a coroutine, the system's for a thread */
+    bool daemon;          /* the process does not wait for it when it exits */
+    const unsigned *cpus; /* threads only: the numbers of the CPUs on which it may run. Read by the start */
+    size_t cpu_count;
 } cheng_task_options;
 
 /* Starts a task and gives its handle, which the caller frees; with `out` NULL there is no handle, and
@@ -82,6 +94,13 @@ typedef struct cheng_task_options {
 CHENG_API CHENG_NODISCARD int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function,
                                           const void *arg, size_t arg_size,
                                           const cheng_task_options *options);
+
+/* The same, but the function is called when the deadline is reached (gevent: spawn_later). The task is there from now on: it
+ * can be joined, and a cancel before its time ends it with -ECANCELED. A thread takes up a thread while it waits, a coroutine
+ * a page; a cheng_timer (cheng/timer.h) neither. */
+CHENG_API CHENG_NODISCARD int cheng_start_later(cheng_task **out, enum cheng_kind kind, cheng_deadline when,
+                                                cheng_fn *function, const void *arg, size_t arg_size,
+                                                const cheng_task_options *options);
 
 /* Blocks until the task has ended; `status` (may be NULL) is what its function returned. As often and
  * from as many tasks as you like. What the task did is seen after it. */
@@ -110,19 +129,57 @@ CHENG_API bool cheng_cancelled(void);
  * so need none), its first call into the library, of whatever kind, says so and aborts. */
 CHENG_API cheng_task *cheng_current(void);
 
+/* The task that stands for the main thread; NULL if that has not called the library yet. In a fork's child it is whoever
+ * called fork. */
+CHENG_API cheng_task *cheng_main_task(void);
+
 /* The calling task's name; valid until the task ends. */
 CHENG_API const char *cheng_name(void);
 
-/* The name given at the start; valid as long as the handle. */
+/* The task's name; valid as long as the handle. A rename changes the text in place: who may be renamed by another task
+ * meanwhile is better read by cheng_enumerate, which copies. */
 CHENG_API const char *cheng_task_name(const cheng_task *task);
+
+/* At any time, also while it runs: 31 bytes are kept; NULL or "" gives the default name. The kernel's name of a thread
+ * follows if the thread renames itself. */
+CHENG_API void cheng_task_rename(cheng_task *task, const char *name);
 
 /* A number, never 0, that no other task of this process ever has. */
 CHENG_API uint64_t cheng_task_ident(const cheng_task *task);
+
+/* The kernel's number of the thread, as tools show it (Python: native_id): 0 before the thread runs, kept after its end, then
+ * used again by the system. A coroutine has that of the thread that it runs on, which only itself can ask for: else 0. */
+CHENG_API uint64_t cheng_task_native_id(const cheng_task *task);
 
 /* Not ended yet; a snapshot. */
 CHENG_API bool cheng_task_is_alive(const cheng_task *task);
 
 CHENG_API enum cheng_kind cheng_task_kind(const cheng_task *task);
+
+/* Whether the process's exit does not wait for it: as its options say; and any thread that Cheng did not start, but for the
+ * main thread. */
+CHENG_API bool cheng_task_is_daemon(const cheng_task *task);
+
+/* What cheng_enumerate tells of a task. */
+typedef struct cheng_task_info {
+    uint64_t ident, native_id; /* cheng_task_ident, cheng_task_native_id */
+    enum cheng_kind kind;
+    bool daemon;
+    char name[CHENG_NAME_SIZE];
+} cheng_task_info;
+
+/* Copies what can be told of the tasks that have been started and have not ended, the caller included, into `out`, as many
+ * as there is room for; returns how many there are: cheng_enumerate(NULL, 0) counts them. Threads that Cheng did not start are
+ * among them from their first call until they end, the library's own are not. A snapshot: each task as it was at one moment
+ * of the call; who starts or ends meanwhile may be there or not. Does not block; takes some ns for each task that has ever
+ * been at the same time. */
+CHENG_API size_t cheng_enumerate(cheng_task_info *out, size_t room);
+
+/* Called in each task as it begins, before its function; as it ends, after it. For every task of the process from now on,
+ * of whatever kind; NULL: no more. Returns the former one. Thread-safe. (Python: threading.settrace.) */
+typedef void cheng_task_hook(void);
+CHENG_API cheng_task_hook *cheng_set_start_hook(cheng_task_hook *hook);
+CHENG_API cheng_task_hook *cheng_set_end_hook(cheng_task_hook *hook);
 
 /* Lets others run: a coroutine goes to the end of its worker's queue, a thread calls the system's yield.
  * Not a cancellation point. */

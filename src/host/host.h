@@ -41,6 +41,9 @@ int chengi_host_wait_many(const struct host_word *words, unsigned n, int64_t dea
 
 /* Starts a detached thread. A stack size of 0 is the system's default. */
 int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size);
+/* The same, but it runs on these CPUs only; -EINVAL: none of them is there for this process. */
+int chengi_host_start_on(const unsigned *cpus, size_t count, void *(*entry)(void *arg), void *arg,
+                         size_t stack_size);
 void chengi_host_yield(void);
 unsigned chengi_host_cpus(void); /* usable by this process */
 uint64_t chengi_host_thread_id(void);
@@ -52,8 +55,10 @@ void chengi_host_block_signals(void);
 void chengi_host_restore_signals(void);
 
 /* `at_end` is called, with the value that it set, in each thread that ends: after the destructors of C++
- * thread_locals. `in_child` is called in the child of each fork. Set once, by the layer `run`. */
-int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void));
+ * thread_locals. `in_child` is called in the child of each fork. `at_exit` is called, maybe more than once, when the process
+ * exits: before all exit handlers if the libc can do it and the calling thread is the one that exits, else in its turn
+ * among them. Set once, by the layer `run`. */
+int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), void (*at_exit)(void));
 int chengi_host_set_thread_value(void *value);
 
 /* ---- spinning ---- */

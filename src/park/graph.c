@@ -85,7 +85,9 @@ static unsigned walk(struct cheng_task *self, struct edge *edges)
 
 static void describe(FILE *out, const struct edge *edge)
 {
-    const char *waiter = chengi_runner_name(edge->waiter), *owner = chengi_runner_name(edge->owner);
+    char waiter[CHENG_NAME_SIZE], owner[CHENG_NAME_SIZE];
+    chengi_runner_copy_name(edge->waiter, waiter);
+    chengi_runner_copy_name(edge->owner, owner);
     const char *site = edge->site == NULL ? "an unknown line" : edge->site;
     if (edge->kind == CHENGI_WAIT_JOIN)
         fprintf(out, "  %s joins %s at %s\n", waiter, owner, site);

@@ -19,11 +19,11 @@ static void on_fault(const void *address)
     if (stack == NULL || (const char *)address >= stack->low ||
         (const char *)address < stack->low - chengi_stack_guard())
         return;
-    char text[160], number[CHENGI_NAME_SIZE];
+    char text[160], number[CHENG_NAME_SIZE];
     snprintf(number, sizeof number, "Coroutine-%u", task->number);
     snprintf(text, sizeof text,
              "cheng: %s overflowed its stack of %zu bytes; see stack_size in cheng/task.h\n",
-             task->name[0] == '\0' ? number : task->name, stack->size);
+             task->name.text[0] == '\0' ? number : task->name.text, stack->size);
     chengi_host_say(text);
 }
 

@@ -31,6 +31,7 @@ static struct {
     uint32_t chunk_count;    /* mapped */
     uint32_t numbers[4];     /* default names given out, by kind; atomic */
     bool started;            /* the host's hooks are set */
+    struct cheng_task *main; /* the main thread's record; atomic */
 } table;
 
 /* A thread's own free slots. Who frees much more than it starts passes half of them on. */
@@ -71,6 +72,8 @@ static void keep_magazine(void)
 
 static void thread_ended(void *value)
 {
+    if (value == table.main) /* nobody else changes it while the main thread lives */
+        store_relaxed(&table.main, NULL);
     if (value != &magazine)
         chengi_task_thread_ended(value);
     /* the magazine goes with the thread */
@@ -93,9 +96,10 @@ static void in_child(void)
     uint32_t mine = self == NULL ? 0 : self->self.word;
     chengi_host_restore_signals();
     table.latch = (struct latch){ 0 };
-    table.free = NULL; /* another thread may have been changing the list */
+    table.free = NULL;                /* another thread may have been changing the list */
+    store_relaxed(&table.main, self); /* the child's main thread now */
     if (self != NULL)
-        self->thread_id = chengi_host_thread_id(); /* the child's main thread now */
+        store_relaxed(&self->thread_id, chengi_host_thread_id());
     for (uint32_t c = 0; c < table.chunk_count; c++)
         for (uint32_t i = 0; chunks[c] != NULL && i < SLOTS_PER_CHUNK;
              i++) { /* NULL: another was mapping it */
@@ -123,7 +127,7 @@ static int refill(void)
     int rc = 0;
     chengi_latch_acquire(&table.latch);
     if (!table.started) {
-        rc = chengi_host_set_hooks(thread_ended, in_child);
+        rc = chengi_host_set_hooks(thread_ended, in_child, chengi_task_at_exit);
         table.started = rc == 0;
     }
     if (rc == 0 && table.free == NULL)
@@ -163,7 +167,7 @@ struct cheng_task *chengi_runner_new(enum cheng_kind kind, bool adopted)
     runner->next = NULL;
     runner->kind = (uint8_t)kind;
     runner->adopted = adopted;
-    runner->number = next_number(adopted ? 0 : kind);
+    store_relaxed(&runner->number, next_number(adopted ? 0 : kind)); /* who walks the table may look */
     return runner;
 }
 
@@ -190,8 +194,8 @@ void chengi_runner_recycle(struct cheng_task *runner)
     const size_t from = offsetof(struct cheng_task, shields), to = offsetof(struct cheng_task, context);
     memset((char *)runner + from, 0, to - from);
     runner->timeouts = NULL; /* of one that it forgot to end */
-    runner->name[0] = '\0';
-    runner->ident += (uint64_t)1 << 22;
+    store_relaxed(&runner->name.text[0], '\0');
+    store_relaxed(&runner->ident, runner->ident + ((uint64_t)1 << 22)); /* who walks the table may look */
     if (unlikely(magazine.free == NULL))
         keep_magazine();
     runner->next = magazine.free;
@@ -219,6 +223,18 @@ struct cheng_task *chengi_runner_of(uint32_t word)
     return load_acquire(&runner->self.word) == (word & (uint32_t)CHENGI_OWNER) ? runner : NULL;
 }
 
+struct cheng_task *chengi_runner_at(uint32_t slot)
+{
+    uint32_t c = slot / SLOTS_PER_CHUNK;
+    struct cheng_task *chunk = c < CHUNKS ? load_acquire(&chunks[c]) : NULL;
+    return chunk == NULL ? NULL : &chunk[slot % SLOTS_PER_CHUNK];
+}
+
+struct cheng_task *chengi_runner_main(void)
+{
+    return load_acquire(&table.main); /* partner: record_enter */
+}
+
 int chengi_runner_enter_thread(struct cheng_task *runner)
 {
     chengi_runner_become(runner);
@@ -234,6 +250,7 @@ static struct cheng_task *record_new(void)
     /* what a task that used the slot before has left, and has freed */
     runner->result = NULL;
     runner->argument_size = runner->result_size = runner->stack_size = 0;
+    store_relaxed(&runner->thread_id, 0);
     store_relaxed(&runner->life,
                   CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
     return runner;
@@ -242,7 +259,9 @@ static struct cheng_task *record_new(void)
 /* Without memory for the thread's value the slot is lost when the thread ends. */
 static void record_enter(struct cheng_task *runner)
 {
-    runner->thread_id = chengi_host_thread_id();
+    store_relaxed(&runner->thread_id, chengi_host_thread_id());
+    if (chengi_host_is_main_thread(runner->thread_id))
+        store_release(&table.main, runner);
     (void)chengi_runner_enter_thread(runner);
 }
 
@@ -254,6 +273,7 @@ struct cheng_task *chengi_runner_adopt(void)
         abort();
     }
     record_enter(runner);
+    store_release(&runner->life, CHENGI_DROPPED | CHENGI_ADOPTED | CHENG_THREAD << CHENGI_KIND_SHIFT);
     return runner;
 }
 
@@ -278,29 +298,78 @@ int chengi_runner_start_thread(cheng_fn *function, const void *argument)
     return rc;
 }
 
-/* With the table latched. The first byte comes last: who sees it without the latch has the rest. */
+/* The first bytes come last: who sees them has the rest. */
+static void store_name(struct cheng_task *runner, const char *name)
+{
+    union {
+        char text[CHENG_NAME_SIZE];
+        uint64_t words[CHENG_NAME_SIZE / 8];
+    } copy = { .words = { 0 } };
+    snprintf(copy.text, sizeof copy.text, "%s", name);
+    for (unsigned i = CHENG_NAME_SIZE / 8 - 1; i > 0; i--)
+        store_relaxed(&runner->name.words[i], copy.words[i]);
+    store_release(&runner->name.words[0], copy.words[0]); /* partner: chengi_runner_name */
+}
+
+/* Of what others may look at, too: its slot may be another task's meanwhile. */
+static void default_name(struct cheng_task *runner, uint32_t life, char out[CHENG_NAME_SIZE])
+{
+    if (life >> CHENGI_KIND_SHIFT == 0 || (life & CHENGI_ADOPTED)) {
+        if (chengi_host_is_main_thread(load_relaxed(&runner->thread_id)))
+            snprintf(out, CHENG_NAME_SIZE, "MainThread");
+        else
+            snprintf(out, CHENG_NAME_SIZE, "Foreign-%u", load_relaxed(&runner->number));
+    } else {
+        snprintf(out, CHENG_NAME_SIZE, "%s-%u",
+                 life >> CHENGI_KIND_SHIFT == CHENG_THREAD ? "Thread" : "Coroutine",
+                 load_relaxed(&runner->number));
+    }
+}
+
+/* With the table latched. */
 static void give_default_name(struct cheng_task *runner)
 {
-    char name[sizeof runner->name] = { 0 };
-    if (runner->adopted && chengi_host_is_main_thread(runner->thread_id))
-        snprintf(name, sizeof name, "MainThread");
-    else
-        snprintf(name, sizeof name, "%s-%u",
-                 runner->adopted                ? "Foreign"
-                 : runner->kind == CHENG_THREAD ? "Thread"
-                                                : "Coroutine",
-                 runner->number);
-    memcpy(runner->name + 1, name + 1, sizeof name - 1);
-    store_release(&runner->name[0], name[0]); /* partner: chengi_runner_name */
+    char name[CHENG_NAME_SIZE];
+    default_name(runner, load_relaxed(&runner->life), name);
+    store_name(runner, name);
 }
 
 const char *chengi_runner_name(struct cheng_task *runner)
 {
-    if (load_acquire(&runner->name[0]) == '\0') {
+    if (load_acquire(&runner->name.text[0]) == '\0') {
         chengi_latch_acquire(&table.latch);
-        if (runner->name[0] == '\0')
+        if (load_relaxed(&runner->name.text[0]) == '\0')
             give_default_name(runner);
         chengi_latch_release(&table.latch);
     }
-    return runner->name;
+    return runner->name.text;
+}
+
+void chengi_runner_copy_name(struct cheng_task *runner, char out[CHENG_NAME_SIZE])
+{
+    uint64_t words[CHENG_NAME_SIZE / 8];
+    chengi_latch_acquire(&table.latch); /* against renames */
+    for (unsigned i = 0; i < CHENG_NAME_SIZE / 8; i++)
+        words[i] = load_relaxed(&runner->name.words[i]);
+    chengi_latch_release(&table.latch);
+    memcpy(out, words, sizeof words);
+    out[CHENG_NAME_SIZE - 1] = '\0';
+    if (out[0] == '\0')
+        default_name(runner, load_relaxed(&runner->life), out);
+}
+
+void chengi_runner_give_name(struct cheng_task *runner, const char *name)
+{
+    if (name != NULL)
+        store_name(runner, name);
+}
+
+void chengi_runner_rename(struct cheng_task *runner, const char *name)
+{
+    chengi_latch_acquire(&table.latch);
+    if (name != NULL && name[0] != '\0')
+        store_name(runner, name);
+    else
+        give_default_name(runner);
+    chengi_latch_release(&table.latch);
 }

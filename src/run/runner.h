@@ -36,6 +36,10 @@ enum { CHENGI_WAITING, CHENGI_WOKEN, CHENGI_TIMED_OUT, CHENGI_CANCELLED, CHENGI_
 enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
 
 /* Life of a task: bits of `life`.
+ *   KIND     enum cheng_kind, from bit 8: set by the start, with release; 0 in a free slot, and for the library's own
+ *            threads. Who walks the table finds tasks by it, and threads that were adopted
+ *   DAEMON   not waited for when the process exits
+ *   ADOPTED  a thread that is not ours
  *   ENDED    set once by the task itself, with release, after status and result are written
  *   JOINERS  somebody may wait for the end: set by joiners, before they park on the word
  *   DROPPED  the handle was given up: who sets the second of ENDED and DROPPED recycles the slot
@@ -43,8 +47,12 @@ enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
  *   WANTED   somebody is parked for a lock that it holds or held: it wakes them when it ends, see
  *            chengi_lot_wake_orphans */
 enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED = 8, CHENGI_WANTED = 16 };
+enum { CHENGI_DAEMON = 32, CHENGI_ADOPTED = 64, CHENGI_KIND_SHIFT = 8 };
 
-enum { CHENGI_NAME_SIZE = 32, CHENGI_INLINE_BYTES = 40 };
+/* What the end of a task must see to: bits of `leaves`. */
+enum { CHENGI_LEAVES_COROUTINES = 1, CHENGI_LEAVES_LOCALS = 2 };
+
+enum { CHENGI_INLINE_BYTES = 40 };
 
 struct worker;
 struct stack;
@@ -73,6 +81,7 @@ struct cheng_task {
     uint8_t kind;    /* enum cheng_kind */
     uint8_t adopted; /* a thread that is not ours */
     int status;
+    uint32_t leaves;
     struct cheng_task *next; /* in a run queue, an inbox or a list of free slots */
     struct stack *stack;     /* NULL: has not started, may be stolen */
     struct timer timer;
@@ -87,11 +96,15 @@ struct cheng_task {
     uint32_t argument_size, result_size, stack_size;
     uint32_t number; /* of its default name */
     uint64_t ident;
-    uint64_t thread_id;            /* an adopted thread's, for the system */
+    uint64_t thread_id;            /* a thread's, for the system; 0: it does not run yet */
     char *report;                  /* of its last -EDEADLK; owned */
     struct coroutines *coroutines; /* made by hand: task/coroutine.c; NULL: none so far */
-    char name[CHENGI_NAME_SIZE];
+    union {
+        char text[CHENG_NAME_SIZE];
+        uint64_t words[CHENG_NAME_SIZE / 8]; /* how it is written and copied: others may look meanwhile */
+    } name;
     _Alignas(16) unsigned char bytes[CHENGI_INLINE_BYTES]; /* small arguments and results */
+    struct locals *locals;                                 /* if `leaves` says so: task/local.c */
 };
 
 /* The caller's runner; adopts a thread that is not ours. Aborts if there is no memory for it: no caller
@@ -135,7 +148,20 @@ int chengi_runner_enter_thread(struct cheng_task *runner);
  * it: so it has no need to be adopted. */
 int chengi_runner_start_thread(cheng_fn *function, const void *argument);
 
-/* The task's name, made on the first call if none was given. Valid while the task lives. */
+/* The task's name, made on the first call if none was given. Valid while the task lives; a rename changes it in place. */
 const char *chengi_runner_name(struct cheng_task *runner);
+
+/* The same, as one of the names that it has had. */
+void chengi_runner_copy_name(struct cheng_task *runner, char out[CHENG_NAME_SIZE]);
+
+/* Before the task has begun; at any time. NULL: the default name. */
+void chengi_runner_give_name(struct cheng_task *runner, const char *name);
+void chengi_runner_rename(struct cheng_task *runner, const char *name);
+
+/* The record in this slot; NULL behind the last that there is. */
+struct cheng_task *chengi_runner_at(uint32_t slot);
+
+/* The main thread's record; NULL: it has not called the library yet. */
+struct cheng_task *chengi_runner_main(void);
 
 #endif

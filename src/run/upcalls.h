@@ -18,6 +18,9 @@ bool chengi_park_time_out(struct cheng_task *task);
 /* In a thread, at its very end. */
 void chengi_task_thread_ended(struct cheng_task *task);
 
+/* In the thread that ends the process, before exit handlers, or as one of them. */
+void chengi_task_at_exit(void);
+
 /* In the child of a fork. */
 void chengi_task_in_child(void);
 

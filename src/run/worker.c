@@ -526,9 +526,11 @@ static void stack_main(void *argument, void *value)
     struct departure departure = { 0 };
     arrive(worker, &departure);
     for (;;) {
-        chengi_task_run(task); /* it may be recycled by now */
-        if (unlikely(chengi_worker == NULL))
-            exit(EXIT_SUCCESS); /* the child of a fork, whose one task has ended */
+        chengi_task_run(task);                 /* it may be recycled by now */
+        if (unlikely(chengi_worker == NULL)) { /* the child of a fork, whose one task has ended */
+            chengi_runner_become(NULL);
+            exit(EXIT_SUCCESS);
+        }
         worker->live--;
         chengi_runner_become(worker->root);
         while (!begin_here(worker, stack, task = pick(worker))) {

@@ -66,6 +66,7 @@ static struct coroutines *family_new(struct cheng_task *task)
     chengi_list_init(&family->members);
     chengi_sanitize_thread(&family->sanitize);
     task->coroutines = family;
+    task->leaves |= CHENGI_LEAVES_COROUTINES;
     return family;
 }
 

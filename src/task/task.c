@@ -21,6 +21,7 @@
 #include "run/watchdog.h"
 #include "run/worker.h"
 #include "task/coroutine.h"
+#include "task/local.h"
 #include "task/offload.h"
 
 enum {
@@ -50,12 +51,20 @@ static void reclaim(struct cheng_task *task)
     chengi_runner_recycle(task);
 }
 
+static void leave(struct cheng_task *task)
+{
+    if (task->leaves & CHENGI_LEAVES_COROUTINES)
+        chengi_coroutines_end(task);
+    if (task->leaves & CHENGI_LEAVES_LOCALS)
+        chengi_locals_end(task);
+}
+
 /* The last act of a task, by itself: its words become stale, joiners are told; then it is the handle's, or
  * nobody's. */
 static void end(struct cheng_task *task)
 {
-    if (unlikely(task->coroutines != NULL))
-        chengi_coroutines_end(task);
+    if (unlikely(task->leaves != 0))
+        leave(task);
     uint32_t word = task->self.word;
     chengi_runner_retire(task);
     /* release: joiners see all that the task did; acquire: and we what the handle's owner did */
@@ -68,10 +77,39 @@ static void end(struct cheng_task *task)
         reclaim(task);
 }
 
+static struct {
+    cheng_task_hook *start, *end;
+} hooks;
+
+cheng_task_hook *cheng_set_start_hook(cheng_task_hook *hook)
+{
+    /* acq_rel: what the program did before it set the hook is seen by its calls */
+    return __atomic_exchange_n(&hooks.start, hook, __ATOMIC_ACQ_REL);
+}
+
+cheng_task_hook *cheng_set_end_hook(cheng_task_hook *hook)
+{
+    return __atomic_exchange_n(&hooks.end, hook, __ATOMIC_ACQ_REL); /* likewise */
+}
+
+static inline void call(cheng_task_hook **hook)
+{
+    cheng_task_hook *set = load_acquire(hook);
+    if (unlikely(set != NULL))
+        set();
+}
+
+static inline void perform(struct cheng_task *task)
+{
+    call(&hooks.start);
+    task->status = task->function(task->argument, task->result);
+    call(&hooks.end);
+}
+
 void chengi_task_run(struct cheng_task *task)
 {
     CHENGI_SANITIZE_NAME(chengi_runner_name(task));
-    task->status = task->function(task->argument, task->result);
+    perform(task);
     end(task);
     CHENGI_SANITIZE_NAME("");
 }
@@ -86,8 +124,11 @@ static void *thread_main(void *argument)
 {
     struct cheng_task *task = argument;
     bool watched = chengi_runner_enter_thread(task) == 0;
-    chengi_host_set_thread_name(chengi_runner_name(task));
-    task->status = task->function(task->argument, task->result);
+    char name[CHENG_NAME_SIZE];
+    store_relaxed(&task->thread_id, chengi_host_thread_id());
+    chengi_runner_copy_name(task, name);
+    chengi_host_set_thread_name(name);
+    perform(task);
     if (!watched) /* no memory for a thread-specific value */
         chengi_task_thread_ended(task);
     return NULL; /* else chengi_task_thread_ended comes after the destructors of thread_locals: a join waits for them too */
@@ -107,6 +148,7 @@ void chengi_task_in_child(void)
     chengi_watchdog_after_fork();
     chengi_runtime_after_fork();
     chengi_offload_after_fork();
+    chengi_locals_after_fork();
 }
 
 /* ---- the beginning ---- */
@@ -154,6 +196,9 @@ static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size
     if (options->stack_size != 0 &&
         (options->stack_size < CHENGI_STACK_LEAST || options->stack_size > CHENGI_STACK_MOST))
         return -EINVAL;
+    if ((options->cpus == NULL) != (options->cpu_count == 0) ||
+        (options->cpus != NULL && kind != CHENG_THREAD))
+        return -EINVAL;
     return 0;
 }
 
@@ -170,8 +215,7 @@ static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *functio
     task->stack_size = (uint32_t)options->stack_size;
     if (kind == CHENG_COROUTINE && task->stack_size == 0)
         task->stack_size = CHENGI_STACK_DEFAULT;
-    if (options->name != NULL)
-        snprintf(task->name, sizeof task->name, "%s", options->name);
+    chengi_runner_give_name(task, options->name);
     rc = make_room(task, arg, arg_size, options->result_size);
     if (rc < 0) {
         release_bytes(task);
@@ -182,16 +226,27 @@ static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *functio
     return 0;
 }
 
+static int start_thread(struct cheng_task *task, const cheng_task_options *options)
+{
+    store_relaxed(&task->thread_id, 0);
+    return options->cpus == NULL
+               ? chengi_host_start(thread_main, task, task->stack_size)
+               : chengi_host_start_on(options->cpus, options->cpu_count, thread_main, task, task->stack_size);
+}
+
 int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
                 const cheng_task_options *options)
 {
     struct cheng_task *task;
-    int rc = make(&task, kind, function, arg, arg_size, options == NULL ? &no_options : options);
+    if (options == NULL)
+        options = &no_options;
+    int rc = make(&task, kind, function, arg, arg_size, options);
     if (rc < 0)
         return rc;
-    store_relaxed(&task->life, out == NULL ? CHENGI_DROPPED : 0);
-    rc = kind == CHENG_COROUTINE ? chengi_runtime_start(task)
-                                 : chengi_host_start(thread_main, task, task->stack_size);
+    /* release: who walks the table finds a task that is complete */
+    store_release(&task->life, (uint32_t)kind << CHENGI_KIND_SHIFT | (out == NULL ? CHENGI_DROPPED : 0) |
+                                   (options->daemon ? CHENGI_DAEMON : 0));
+    rc = kind == CHENG_COROUTINE ? chengi_runtime_start(task) : start_thread(task, options);
     if (rc < 0) {
         release_bytes(task);
         chengi_runner_recycle(task);
@@ -207,6 +262,7 @@ int cheng_run(int *status, cheng_fn *function, const void *arg, size_t arg_size)
     int rc = make(&task, CHENG_COROUTINE, function, arg, arg_size, &no_options);
     if (rc < 0)
         return rc;
+    store_release(&task->life, CHENG_COROUTINE << CHENGI_KIND_SHIFT); /* as in cheng_start */
     rc = chengi_runtime_run(task);
     if (rc < 0) {
         release_bytes(task);
@@ -300,43 +356,6 @@ bool cheng_cancelled(void)
 {
     struct cheng_task *self = chengi_runner_self();
     return self->shields == 0 && (load_acquire(&self->cancelled) || chengi_timeout_passed(self));
-}
-
-/* ---- looking ---- */
-
-cheng_task *cheng_current(void)
-{
-    return chengi_runner_self();
-}
-
-const char *cheng_name(void)
-{
-    return chengi_runner_name(chengi_runner_self());
-}
-
-const char *cheng_task_name(const cheng_task *task)
-{
-    return chengi_runner_name((cheng_task *)(uintptr_t)task); /* made on the first call */
-}
-
-uint64_t cheng_task_ident(const cheng_task *task)
-{
-    return task->ident;
-}
-
-bool cheng_task_is_alive(const cheng_task *task)
-{
-    return !(load_acquire(&task->life) & CHENGI_ENDED);
-}
-
-enum cheng_kind cheng_task_kind(const cheng_task *task)
-{
-    return (enum cheng_kind)task->kind;
-}
-
-const char *cheng_deadlock_report(void)
-{
-    return chengi_deadlock_report();
 }
 
 /* ---- time ---- */

@@ -196,4 +196,7 @@ TEST(another_worker_has_one) // noasan: notsan: novalgrind: noqemu: bounds the a
     limit_memory();
     inject(run); /* wakes the first */
     assert_true(hog_until(&has_run));
+    cheng_semaphore_release(&leave, STACKS_IN_A_REGION); /* the exit waits for all */
+    cheng_event_set(&go[0]);
+    cheng_event_set(&go[1]);
 }

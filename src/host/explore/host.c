@@ -45,6 +45,15 @@ bool chengi_host_is_main_thread(uint64_t thread_id)
     return thread_id == 1;
 }
 
+int chengi_host_start_on(const unsigned *cpus, size_t count, void *(*entry)(void *arg), void *arg,
+                         size_t stack_size)
+{
+    for (size_t i = 0; i < count; i++)
+        if (cpus[i] < chengi_host_cpus())
+            return chengi_host_start(entry, arg, stack_size);
+    return -EINVAL;
+}
+
 void chengi_host_block_signals(void)
 {
 }
@@ -61,9 +70,9 @@ void chengi_host_set_thread_name(const char *name)
     snprintf(E.names[E.current->id], NAME_SIZE, own ? "%.20s-%u" : "%.31s", name, E.current->id);
 }
 
-int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void))
+int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), void (*at_exit)(void))
 {
-    (void)in_child;
+    (void)in_child, (void)at_exit;
     E.at_end = at_end;
     return 0;
 }

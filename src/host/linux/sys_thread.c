@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,12 +15,36 @@
 
 static pthread_key_t end_key;
 
-int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void))
+/* glibc's exit calls what a thread has registered here before all exit handlers, also those that were registered later: a
+ * task may still use what they take away. musl has no such function. */
+extern int __cxa_thread_atexit_impl(void (*function)(void *), void *argument, void *in_library)
+    __attribute__((weak));
+
+static void (*exit_hook)(void);
+
+static void before_exit_handlers(void *unused)
+{
+    (void)unused;
+    exit_hook();
+}
+
+int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), void (*at_exit)(void))
 {
     int rc = pthread_key_create(&end_key, at_end);
-    if (rc == 0 && (rc = pthread_atfork(NULL, NULL, in_child)) != 0)
+    if (rc != 0)
+        return -rc;
+    rc = pthread_atfork(NULL, NULL, in_child);
+    if (rc == 0 && atexit(at_exit) != 0)
+        rc = ENOMEM;
+    if (rc != 0) {
         pthread_key_delete(end_key);
-    return -rc;
+        return -rc;
+    }
+    exit_hook = at_exit;
+    if (&__cxa_thread_atexit_impl != NULL)
+        __cxa_thread_atexit_impl(before_exit_handlers, NULL,
+                                 &end_key); /* the address says in which library */
+    return 0;
 }
 
 int chengi_host_set_thread_value(void *value)
@@ -42,6 +67,25 @@ int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size)
         rc = pthread_create(&thread, &attributes, entry, arg);
     pthread_attr_destroy(&attributes);
     return -rc;
+}
+
+/* A thread inherits the CPUs of the one that starts it. Not by an attribute: musl has none, and glibc would tell a wrong one
+ * too late. */
+int chengi_host_start_on(const unsigned *cpus, size_t count, void *(*entry)(void *arg), void *arg,
+                         size_t stack_size)
+{
+    cpu_set_t former, wanted;
+    CPU_ZERO(&wanted);
+    for (size_t i = 0; i < count; i++) {
+        if (cpus[i] >= CPU_SETSIZE)
+            return -EINVAL;
+        CPU_SET(cpus[i], &wanted);
+    }
+    if (sched_getaffinity(0, sizeof former, &former) < 0 || sched_setaffinity(0, sizeof wanted, &wanted) < 0)
+        return -errno;
+    int rc = chengi_host_start(entry, arg, stack_size);
+    sched_setaffinity(0, sizeof former, &former);
+    return rc;
 }
 
 void chengi_host_yield(void)
