@@ -22,6 +22,7 @@
 #include <cheng/task.h>
 #include <cheng/time.h>
 #include <cheng/timeout.h>
+#include <cheng/timer.h>
 #include <cheng/version.h>
 #include <cheng/wait_group.h>
 

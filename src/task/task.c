@@ -23,6 +23,7 @@
 #include "task/coroutine.h"
 #include "task/local.h"
 #include "task/offload.h"
+#include "task/timer.h"
 
 enum {
     BYTES_MOST = 64 << 10,
@@ -149,6 +150,7 @@ void chengi_task_in_child(void)
     chengi_runtime_after_fork();
     chengi_offload_after_fork();
     chengi_locals_after_fork();
+    chengi_timers_after_fork();
 }
 
 /* ---- the beginning ---- */

@@ -1,0 +1,277 @@
+/* Timers of the public API. One thread of the library, the watch, has them in a wheel and starts the runs; all is
+ * under its latch, which is held for some dozens of instructions.
+ *
+ *   set      a run is to come: at `when_ns`
+ *   queued   (chengi_timer_is_set) it lies in the wheel, for its deadline there or, if that has been put off since, for
+ *            nothing: the watch looks at `when_ns` then. So cancelling, and starting again for later, which is what
+ *            happens to time-outs, leave the wheel alone
+ *   active   a task has been started for a run, and has not finished. It is not queued then: the task does it
+ *   freed    by its owner, while active: the task frees the memory */
+#include <cheng/timer.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/deadline.h"
+#include "host/host.h"
+#include "host/latch.h"
+#include "park/park.h"
+#include "run/runner.h"
+#include "run/wheel.h"
+#include "task/timer.h"
+
+enum { BYTES_MOST = 64 << 10 };
+static const int64_t retry_ns = 1000000;
+
+struct cheng_timer {
+    struct timer timer;
+    int64_t when_ns;
+    cheng_duration period;
+    uint32_t epoch; /* in which the flags are true */
+    bool set, active, freed, daemon;
+    cheng_fn *function;
+    const void *argument;
+    enum cheng_kind kind;
+    char name[CHENG_NAME_SIZE];
+    _Alignas(16) unsigned char bytes[];
+};
+
+static struct {
+    struct latch latch;
+    bool runs;
+    uint32_t news;     /* the watch parks on it */
+    int64_t sleeps_ns; /* until when the watch sleeps: whatever comes before that wakes it. 0: it is awake */
+    uint32_t epoch;    /* counts the forks: in a child nothing is set */
+    struct wheel wheel;
+} watch;
+
+/* What the parent of this process has done with it does not count. */
+static void acquire(struct cheng_timer *timer)
+{
+    chengi_latch_acquire(&watch.latch);
+    if (unlikely(timer->epoch != watch.epoch)) {
+        timer->epoch = watch.epoch;
+        timer->set = timer->active = false;
+        timer->timer.link.next = NULL;
+    }
+}
+
+/* True: the watch must be woken, with the latch released. */
+static bool queue(struct cheng_timer *timer, int64_t at_ns)
+{
+    if (chengi_timer_is_set(&timer->timer)) {
+        if (timer->timer.deadline_ns <= at_ns)
+            return false;
+        chengi_wheel_cancel(&watch.wheel, &timer->timer);
+    }
+    chengi_wheel_set(&watch.wheel, &timer->timer, at_ns);
+    if (at_ns >= watch.sleeps_ns)
+        return false;
+    watch.sleeps_ns = 0;
+    store_relaxed(&watch.news, watch.news + 1);
+    return true;
+}
+
+static void release(bool wake)
+{
+    chengi_latch_release(&watch.latch);
+    if (wake)
+        chengi_unpark(&watch.news, 1);
+}
+
+/* ---- runs ---- */
+
+/* False: it was cancelled, or put off, after the watch had started the task. */
+static bool begin(struct cheng_timer *timer)
+{
+    int64_t now = chengi_host_now();
+    acquire(timer);
+    bool due = timer->set && timer->when_ns <= now;
+    if (due && timer->period != 0)
+        timer->when_ns += timer->period;
+    else if (due)
+        timer->set = false;
+    release(false);
+    return due;
+}
+
+static void finish(struct cheng_timer *timer)
+{
+    int64_t now = timer->period == 0 ? 0 : chengi_host_now();
+    bool wake = false;
+    acquire(timer);
+    if (timer->freed) {
+        release(false);
+        free(timer);
+        return;
+    }
+    timer->active = false;
+    if (timer->set) {
+        if (timer->period != 0 && timer->when_ns <= now) /* leaves out what has passed */
+            timer->when_ns += ((now - timer->when_ns) / timer->period + 1) * timer->period;
+        wake = queue(timer, timer->when_ns);
+    }
+    release(wake);
+}
+
+static int run(const void *argument, void *result)
+{
+    struct cheng_timer *timer = *(struct cheng_timer *const *)argument;
+    int status = 0;
+    if (begin(timer))
+        status = timer->function(timer->argument, result);
+    finish(timer);
+    return status;
+}
+
+/* ---- the watch ---- */
+
+/* With the latch, which is released meanwhile. */
+static void fire(struct cheng_timer *timer)
+{
+    if (!timer->set)
+        return;
+    if (timer->when_ns > timer->timer.deadline_ns) {
+        queue(timer, timer->when_ns);
+        return;
+    }
+    timer->active = true;
+    chengi_latch_release(&watch.latch);
+    const cheng_task_options options = { .name = timer->name[0] == '\0' ? NULL : timer->name,
+                                         .daemon = timer->daemon };
+    int rc = cheng_start(NULL, timer->kind, run, &timer, sizeof timer, &options);
+    bool gone = false;
+    chengi_latch_acquire(&watch.latch);
+    if (rc < 0) {
+        timer->active = false;
+        gone = timer->freed;
+        if (!gone)
+            queue(timer, chengi_host_now() + retry_ns);
+    }
+    if (gone)
+        free(timer);
+}
+
+static int watch_main(const void *unused, void *unused_too)
+{
+    const struct why why = { CHENGI_WAIT_SLEEP, &watch, NULL };
+    (void)unused, (void)unused_too;
+    chengi_host_set_thread_name("cheng-timer");
+    chengi_host_block_signals();
+    chengi_latch_acquire(&watch.latch);
+    while (watch.runs) { /* for ever */
+        int64_t now = chengi_host_now();
+        struct timer *due;
+        while ((due = chengi_wheel_expire(&watch.wheel, now)) != NULL)
+            fire(CHENGI_CONTAINER(due, struct cheng_timer, timer));
+        int64_t next = chengi_wheel_next(&watch.wheel);
+        uint32_t news = watch.news;
+        watch.sleeps_ns = next == 0 ? INT64_MAX : next;
+        chengi_latch_release(&watch.latch);
+        chengi_park(&watch.news, news, next, &why, 0);
+        chengi_latch_acquire(&watch.latch);
+        watch.sleeps_ns = 0;
+    }
+    chengi_latch_release(&watch.latch);
+    return 0;
+}
+
+/* With the latch. */
+static int set_up(void)
+{
+    chengi_wheel_init(&watch.wheel, chengi_host_now());
+    watch.sleeps_ns = 0;
+    int rc = chengi_runner_start_thread(watch_main, NULL);
+    watch.runs = rc == 0;
+    return rc;
+}
+
+/* ---- the owner's side ---- */
+
+int cheng_timer_new(cheng_timer **out, enum cheng_kind kind, cheng_fn *function, const void *arg,
+                    size_t arg_size, const cheng_timer_options *options)
+{
+    static const cheng_timer_options none;
+    if (options == NULL)
+        options = &none;
+    if (kind == CHENG_PROCESS)
+        return -ENOTSUP;
+    if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) ||
+        (arg == NULL && arg_size != 0) || arg_size > BYTES_MOST || options->period < 0)
+        return -EINVAL;
+    struct cheng_timer *timer = malloc(sizeof *timer + arg_size);
+    if (timer == NULL)
+        return -ENOMEM;
+    *timer = (struct cheng_timer){ .kind = kind,
+                                   .function = function,
+                                   .argument = arg_size == 0 ? arg : timer->bytes,
+                                   .period = options->period,
+                                   .daemon = options->daemon,
+                                   .epoch = load_relaxed(&watch.epoch) };
+    if (arg_size != 0)
+        memcpy(timer->bytes, arg, arg_size);
+    if (options->name != NULL)
+        snprintf(timer->name, sizeof timer->name, "%s", options->name);
+    *out = timer;
+    return 0;
+}
+
+int cheng_timer_start(cheng_timer *timer, cheng_deadline when)
+{
+    int rc = 0;
+    bool wake = false;
+    if (when.at_ns == 0)
+        return -EINVAL;
+    acquire(timer);
+    if (unlikely(!watch.runs))
+        rc = set_up();
+    if (rc == 0) {
+        timer->set = true;
+        timer->when_ns = when.at_ns < 1 ? 1 : when.at_ns;
+        wake = !timer->active && queue(timer, timer->when_ns);
+    }
+    release(wake);
+    return rc;
+}
+
+bool cheng_timer_cancel(cheng_timer *timer)
+{
+    acquire(timer);
+    bool was_set = timer->set;
+    timer->set = false;
+    release(false);
+    return was_set;
+}
+
+bool cheng_timer_is_set(cheng_timer *timer)
+{
+    acquire(timer);
+    bool set = timer->set;
+    release(false);
+    return set;
+}
+
+void cheng_timer_free(cheng_timer *timer)
+{
+    if (timer == NULL)
+        return;
+    acquire(timer);
+    timer->set = false;
+    timer->freed = true;
+    if (chengi_timer_is_set(&timer->timer))
+        chengi_wheel_cancel(&watch.wheel, &timer->timer);
+    bool active = timer->active; /* its task frees it then */
+    release(false);
+    if (!active)
+        free(timer);
+}
+
+void chengi_timers_after_fork(void)
+{
+    watch.latch = (struct latch){ 0 };
+    watch.runs = false;
+    watch.epoch++;
+}
