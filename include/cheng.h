@@ -17,6 +17,7 @@
 #include <cheng/queue.h>
 #include <cheng/rlock.h>
 #include <cheng/rwlock.h>
+#include <cheng/sched.h>
 #include <cheng/semaphore.h>
 #include <cheng/socket.h>
 #include <cheng/task.h>
