@@ -28,6 +28,8 @@ PROGRAMS = {
 PROGRAMS_OF_ROW = {
     ("coroutine.switch", "cheng"): "coroutine/switch",
     ("coroutine.generator", "cheng"): "coroutine/generator",
+    ("queue.priority", "cheng"): "queue/priority",
+    ("queue.priority.2x2", "cheng"): "queue/priority",
     ("queue.coroutine.rendezvous", "cheng"): "coroutine/cheng",
     ("queue.coroutine.item", "cheng"): "coroutine/cheng",
 }
@@ -65,6 +67,11 @@ for shape in ("1x1", "2x2", "4x4"):
         about="items through a queue of 1,024, producers x consumers")
     row(f"queue.thread.{shape}.2cores", "M/s", "higher", peers, "1.0 * go", "1.5 * glib", cpus=2,
         about="the same, producers on one core, consumers on the other")
+
+row("queue.priority", "ns", "lower", "heap", "1.1 * heap", seconds=0.4, rounds=3,
+    about="a million items of 16 bytes put, then got in the order of their keys: ns for each put and get")
+row("queue.priority.2x2", "M/s", "higher", "heap", "1.0 * heap", cpus=2,
+    about="items through a queue with keys, producers on one core, consumers on the other")
 
 row("coroutine.memory.100k", "KiB", "lower", "go gevent", "4.5", seconds=0, rounds=2,
     about="resident memory of the process for each of 100,000 that wait")

@@ -254,9 +254,60 @@ void chengi_ring_close(struct ring *ring)
     chengi_unpark(low_half(&ring->head), UINT32_MAX);
 }
 
-size_t chengi_ring_size(const struct ring *ring)
+uint64_t chengi_ring_puts(const struct ring *ring)
 {
-    uint64_t head = ticket_of(load_acquire(&ring->head.word)),
-             tail = ticket_of(load_acquire(&ring->tail.word));
-    return tail > head ? (size_t)(tail - head) : 0;
+    return ticket_of(load_acquire(&ring->tail.word)); /* partner: put's swap, also in join of queue.c */
+}
+
+uint64_t chengi_ring_gets(const struct ring *ring)
+{
+    return ticket_of(load_acquire(&ring->head.word)); /* partner: get's swap */
+}
+
+/* Reads what others may be overwriting: whole words, of which a slot has a whole number. Not for ThreadSanitizer: what
+ * such a read gives is thrown away. */
+__attribute__((no_sanitize("thread"))) static void read_words(void *to, const void *from, size_t size)
+{
+    const volatile uint64_t *words = from;
+    for (size_t at = 0; at < size; at += sizeof *words) {
+        uint64_t word = words[at / sizeof *words];
+        memcpy((char *)to + at, &word, size - at < sizeof word ? size - at : sizeof word);
+    }
+}
+
+/* A slot is overwritten only after the head has left it: so if the head is still there, what was read is the item. */
+int chengi_ring_peek(struct ring *ring, void *item)
+{
+    for (;;) {
+        uint64_t head = load_acquire(&ring->head.word);
+        uint32_t *slot = slot_at(ring, ticket_of(head));
+        if (load_acquire(slot) == (uint32_t)ticket_of(head) + 1) { /* partner: put's last store */
+            read_words(item, (char *)slot + SLOT_HEADER, ring->item_size);
+            __atomic_thread_fence(__ATOMIC_ACQUIRE); /* the reads before the look */
+            if (ticket_of(load_relaxed(&ring->head.word)) == ticket_of(head))
+                return 0;
+        } else if (chengi_ring_puts(ring) == ticket_of(head)) {
+            return head & CLOSED ? -EPIPE : -EAGAIN;
+        } else {
+            chengi_host_yield(); /* bounded by what a put still has to do: a copy */
+        }
+    }
+}
+
+size_t chengi_ring_drop(struct ring *ring)
+{
+    size_t dropped = 0;
+    uint64_t head = load_relaxed(&ring->head.word);
+    while (ticket_of(head) != chengi_ring_puts(ring)) {
+        uint32_t ticket = (uint32_t)ticket_of(head), *slot = slot_at(ring, ticket);
+        if (load_acquire(slot) != ticket + 1) { /* partner: put's last store */
+            chengi_host_yield();                /* bounded by what a put still has to do: a copy */
+            head = load_relaxed(&ring->head.word);
+        } else if (cas_seq_cst(&ring->head.word, &head, head + (1 << TICKET_SHIFT))) {
+            store_release(slot, ticket + ring->mask + 1); /* partner: put's first load */
+            head += 1 << TICKET_SHIFT;
+            dropped++;
+        }
+    }
+    return dropped;
 }

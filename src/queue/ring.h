@@ -53,7 +53,13 @@ void chengi_ring_destroy(struct ring *ring);
 /* As cheng_queue_put_until and cheng_queue_get_until. */
 int chengi_ring_put(struct ring *ring, const void *item, cheng_deadline deadline);
 int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline);
+int chengi_ring_peek(struct ring *ring, void *item);
 void chengi_ring_close(struct ring *ring);
-size_t chengi_ring_size(const struct ring *ring);
+/* After closing: takes all items, and returns how many. */
+size_t chengi_ring_drop(struct ring *ring);
+
+/* Puts and gets so far; both may have begun only. */
+uint64_t chengi_ring_puts(const struct ring *ring);
+uint64_t chengi_ring_gets(const struct ring *ring);
 
 #endif

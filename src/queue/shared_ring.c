@@ -223,7 +223,8 @@ static int try_get(struct shared_ring *ring, void *item, cheng_deadline deadline
     if (rc == 0 && distance(*seen, head) == 0)
         rc = index_closed(*seen) ? -EPIPE : WOULD_BLOCK;
     if (rc == 0) {
-        memcpy(item, slot_of(ring, head), ring->item_size);
+        if (item != NULL)
+            memcpy(item, slot_of(ring, head), ring->item_size);
         rc = advance(&end->index, head, false);
     }
     return leave_end(end, rc);

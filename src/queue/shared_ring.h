@@ -35,7 +35,7 @@ const void *chengi_shared_ring_part(const struct shared_ring *ring);
 /* Frees the handle; in the process that made the ring, the ring too. */
 void chengi_shared_ring_free(struct shared_ring *ring);
 
-/* As cheng/queue.h has them; also -EBADMSG, -EOPNOTSUPP. */
+/* As cheng/queue.h has them; also -EBADMSG, -EOPNOTSUPP. A get to NULL drops the item. */
 int chengi_shared_ring_put(struct shared_ring *ring, const void *item, cheng_deadline deadline);
 int chengi_shared_ring_get(struct shared_ring *ring, void *item, cheng_deadline deadline);
 size_t chengi_shared_ring_size(const struct shared_ring *ring);

@@ -1,27 +1,26 @@
-/* The private queue: sizes, order, closing, capacity. test_matrix.c has the ways a wait ends. */
+/* The private queue: sizes, order, closing, capacity; many at once. test_queue_order.c has what leaves first,
+ * test_queue_done.c joining and dropping, test_matrix.c the ways a wait ends. */
 #include "unit/actors.h"
-
-static cheng_queue *make(size_t item_size, size_t capacity)
-{
-    cheng_queue *queue = NULL;
-    assert_int_equal(cheng_queue_new(&queue, item_size, &(cheng_queue_options){ .capacity = capacity }), 0);
-    assert_non_null(queue);
-    return queue;
-}
+#include "unit/queues.h"
 
 TEST(new_checks_its_arguments)
 {
     cheng_queue *const untouched = (cheng_queue *)&errno;
     cheng_queue *queue = untouched;
-    cheng_queue_options one = { .capacity = 1 }, none = { .capacity = 0 };
-    cheng_queue_options huge = { .capacity = SIZE_MAX },
-                        odd = { .capacity = 1, .order = (enum cheng_order)9 };
+    cheng_queue_options one = { .capacity = 1 }, huge = { .capacity = SIZE_MAX - 1 };
+    cheng_queue_options odd = { .capacity = 1, .order = (enum cheng_order)9 };
+    cheng_queue_options compared = { .compare = compare_bytes };
+    cheng_queue_options keys = { .order = CHENG_PRIORITY };
+    cheng_queue_options stack = { .order = CHENG_LIFO, .capacity = CHENG_RENDEZVOUS };
     assert_int_equal(cheng_queue_new(NULL, 4, &one), -EINVAL);
-    assert_int_equal(cheng_queue_new(&queue, 4, NULL), -EINVAL);
-    assert_int_equal(cheng_queue_new(&queue, 0, &one), -EINVAL);
-    assert_int_equal(cheng_queue_new(&queue, (64 << 10) + 1, &one), -EINVAL);
-    assert_int_equal(cheng_queue_new(&queue, 4, &none), -EINVAL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(cheng_queue_new(&queue, 0, i ? &one : NULL), -EINVAL);
+        assert_int_equal(cheng_queue_new(&queue, (64 << 10) + 1, i ? &one : NULL), -EINVAL);
+    }
     assert_int_equal(cheng_queue_new(&queue, 4, &odd), -EINVAL);
+    assert_int_equal(cheng_queue_new(&queue, 4, &compared), -EINVAL); /* nothing to compare for */
+    assert_int_equal(cheng_queue_new(&queue, 7, &keys), -EINVAL);     /* no room for a key */
+    assert_int_equal(cheng_queue_new(&queue, 4, &stack), -EINVAL);
     assert_int_equal(cheng_queue_new(&queue, 4, &huge), -ENOMEM);
     assert_ptr_equal(queue, untouched);
     cheng_queue_free(NULL);
@@ -83,12 +82,12 @@ TEST(items_of_every_size)
 
 /* ---- closing ---- */
 
-TEST(closed)
+static void closes(cheng_queue_options options)
 {
-    cheng_queue *queue = make(sizeof(int), 4);
-    int item = 5;
+    cheng_queue *queue = make_queue_of(sizeof(int64_t), options);
+    int64_t item = options.order == CHENG_LIFO ? 6 : 5;
     assert_int_equal(cheng_queue_put(queue, &item), 0);
-    item = 6;
+    item = 11 - item;
     assert_int_equal(cheng_queue_put(queue, &item), 0);
     cheng_queue_close(queue);
     cheng_queue_close(queue);
@@ -105,7 +104,15 @@ TEST(closed)
     assert_int_equal(cheng_queue_get_until(queue, &item, CHENG_NOW), -EPIPE);
     assert_int_equal(cheng_queue_get_until(queue, &item, cheng_after(-1)), -EPIPE);
     assert_int_equal(item, 7);
+    assert_int_equal(cheng_queue_peek(queue, &item), -EPIPE);
     cheng_queue_free(queue);
+}
+
+TEST(closed)
+{
+    closes((cheng_queue_options){ .capacity = 4 });
+    for (enum cheng_order order = CHENG_FIFO; order <= CHENG_PRIORITY; order++)
+        closes((cheng_queue_options){ .order = order });
 }
 
 TEST(closed_when_full)
@@ -119,35 +126,37 @@ TEST(closed_when_full)
     cheng_queue_free(queue);
 }
 
-static int put_one(void *context)
-{
-    int item = 1;
-    return cheng_queue_put(context, &item);
-}
-
-static int get_one(void *context)
-{
-    int item;
-    return cheng_queue_get(context, &item);
-}
-
-TEST(close_wakes_all)
+static void close_wakes(cheng_queue_options options, bool drop)
 {
     enum { COUNT = 12 };
     struct actor actors[COUNT];
     for (int putting = 0; putting < 2; putting++) {
-        cheng_queue *queue = make(sizeof(int), 1);
-        if (putting)
+        cheng_queue *queue = make_queue_of(sizeof(int64_t), options);
+        bool full = putting && options.capacity != CHENG_RENDEZVOUS;
+        if (full)
             assert_int_equal(put_one(queue), 0);
         for (unsigned i = 0; i < COUNT; i++)
             actor_start(&actors[i], (enum place)(i % PLACES), putting ? put_one : get_one, queue);
         for (unsigned i = 0; i < COUNT; i++)
             wait_until_blocked(actors[i].self, putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET);
-        cheng_queue_close(queue);
+        if (drop)
+            cheng_queue_close_and_drop(queue);
+        else
+            cheng_queue_close(queue);
         for (unsigned i = 0; i < COUNT; i++)
             assert_int_equal(actor_join(&actors[i]), -EPIPE);
-        assert_int_equal(cheng_queue_size(queue), putting);
+        assert_int_equal(cheng_queue_size(queue), full && !drop);
         cheng_queue_free(queue);
+    }
+}
+
+TEST(close_wakes_all)
+{
+    for (int drop = 0; drop < 2; drop++) {
+        close_wakes((cheng_queue_options){ .capacity = 1 }, drop);
+        close_wakes((cheng_queue_options){ .capacity = 1, .order = CHENG_LIFO }, drop);
+        close_wakes((cheng_queue_options){ .capacity = 1, .order = CHENG_PRIORITY }, drop);
+        close_wakes((cheng_queue_options){ .capacity = CHENG_RENDEZVOUS }, drop);
     }
 }
 
@@ -156,19 +165,21 @@ TEST(close_wakes_all)
 struct crowd {
     cheng_queue *queue;
     unsigned producers, each;
+    bool newest_first;
     unsigned next;  /* atomic: numbers for producers */
     uint64_t sum;   /* atomic */
     uint32_t taken; /* atomic */
 };
 
 struct item {
+    int64_t key; /* equal for all: what leaves first among them */
     uint32_t producer, number;
 };
 
 static int produce(void *context)
 {
     struct crowd *crowd = context;
-    struct item item = { __atomic_fetch_add(&crowd->next, 1, __ATOMIC_RELAXED), 0 };
+    struct item item = { 0, __atomic_fetch_add(&crowd->next, 1, __ATOMIC_RELAXED), 0 };
     for (; item.number < crowd->each; item.number++)
         assert_int_equal(cheng_queue_put(crowd->queue, &item), 0);
     return 0;
@@ -184,7 +195,7 @@ static int consume(void *context)
     memset(last, -1, sizeof last);
     while ((rc = cheng_queue_get(crowd->queue, &item)) == 0) {
         assert_in_range(item.producer, 0, crowd->producers - 1);
-        assert_true(item.number > last[item.producer]);
+        assert_true(crowd->newest_first || item.number > last[item.producer]);
         last[item.producer] = item.number;
         __atomic_fetch_add(&crowd->sum, item.number, __ATOMIC_RELAXED);
         __atomic_fetch_add(&crowd->taken, 1, __ATOMIC_RELAXED);
@@ -192,10 +203,11 @@ static int consume(void *context)
     return rc;
 }
 
-static void meet(unsigned producers, unsigned consumers, size_t capacity, unsigned each)
+static void meet_by(cheng_queue_options options, unsigned producers, unsigned consumers, unsigned each)
 {
-    struct crowd crowd = { .queue = make(sizeof(struct item), capacity),
+    struct crowd crowd = { .queue = make_queue_of(sizeof(struct item), options),
                            .producers = producers,
+                           .newest_first = options.order == CHENG_LIFO,
                            .each = each };
     struct actor makers[32], takers[32];
     for (unsigned i = 0; i < consumers; i++)
@@ -210,6 +222,11 @@ static void meet(unsigned producers, unsigned consumers, size_t capacity, unsign
     assert_int_equal(crowd.taken, producers * each);
     assert_int_equal(crowd.sum, (uint64_t)producers * each * (each - 1) / 2);
     cheng_queue_free(crowd.queue);
+}
+
+static void meet(unsigned producers, unsigned consumers, size_t capacity, unsigned each)
+{
+    meet_by((cheng_queue_options){ .capacity = capacity }, producers, consumers, each);
 }
 
 TEST(one_to_one)
@@ -238,6 +255,22 @@ TEST(many_to_many)
     meet(30, 30, 64, scaled(1000));
 }
 
+TEST(many_to_many_in_every_order)
+{
+    for (enum cheng_order order = CHENG_FIFO; order <= CHENG_PRIORITY; order++) {
+        meet_by((cheng_queue_options){ .order = order }, 5, 5, scaled(2000));
+        meet_by((cheng_queue_options){ .order = order, .capacity = 1 }, 9, 9, scaled(500));
+        meet_by((cheng_queue_options){ .order = order, .capacity = 5 }, 9, 3, scaled(1000));
+    }
+}
+
+TEST(many_rendezvous)
+{
+    meet_by((cheng_queue_options){ .capacity = CHENG_RENDEZVOUS }, 1, 1, scaled(5000));
+    meet_by((cheng_queue_options){ .capacity = CHENG_RENDEZVOUS }, 9, 9, scaled(500));
+    meet_by((cheng_queue_options){ .capacity = CHENG_RENDEZVOUS }, 1, 9, scaled(3000));
+}
+
 /* A wait that ends by deadline or cancel has put or taken nothing: what went in comes out, once. */
 struct hasty {
     cheng_queue *queue;
@@ -249,8 +282,8 @@ static int put_hastily(void *context)
 {
     struct hasty *hasty = context;
     for (unsigned i = 0; i < scaled(2000); i++) {
-        int item = 1,
-            rc = cheng_queue_put_until(hasty->queue, &item,
+        int64_t item = 1;
+        int rc = cheng_queue_put_until(hasty->queue, &item,
                                        cheng_after(random_below(&hasty->random, 20) * CHENG_MICROSECOND));
         assert_true(rc == 0 || rc == -ETIMEDOUT);
         hasty->done += rc == 0;
@@ -262,8 +295,8 @@ static int get_hastily(void *context)
 {
     struct hasty *hasty = context;
     for (unsigned i = 0; i < scaled(2000); i++) {
-        int item = 0,
-            rc = cheng_queue_get_until(hasty->queue, &item,
+        int64_t item = 0;
+        int rc = cheng_queue_get_until(hasty->queue, &item,
                                        cheng_after(random_below(&hasty->random, 20) * CHENG_MICROSECOND));
         assert_true(rc == 0 ? item == 1 : rc == -ETIMEDOUT && item == 0);
         hasty->done += rc == 0;
@@ -271,12 +304,12 @@ static int get_hastily(void *context)
     return 0;
 }
 
-TEST(deadlines_lose_nothing)
+static void hurry(cheng_queue_options options)
 {
     enum { COUNT = 6 };
     struct actor actors[2 * COUNT];
     struct hasty hasty[2 * COUNT];
-    cheng_queue *queue = make(sizeof(int), 2);
+    cheng_queue *queue = make_queue_of(sizeof(int64_t), options);
     uint64_t seed = test_seed();
     uint32_t in = 0, out = 0;
     for (unsigned i = 0; i < 2 * COUNT; i++) {
@@ -290,4 +323,16 @@ TEST(deadlines_lose_nothing)
     assert_int_equal(in, out + cheng_queue_size(queue));
     assert_true(in > 0);
     cheng_queue_free(queue);
+}
+
+TEST(deadlines_lose_nothing)
+{
+    hurry((cheng_queue_options){ .capacity = 2 });
+}
+
+TEST(deadlines_lose_nothing_in_other_orders)
+{
+    hurry((cheng_queue_options){ .capacity = 2, .order = CHENG_LIFO });
+    hurry((cheng_queue_options){ .order = CHENG_PRIORITY });
+    hurry((cheng_queue_options){ .capacity = CHENG_RENDEZVOUS });
 }
