@@ -53,10 +53,9 @@ static void compare_with_model(enum cheng_order order, size_t capacity, bool gre
         bool fills = i / 500 % 2 == 0 ? random_below(&seed, 4) > 0 : random_below(&seed, 4) == 0;
         assert_int_equal(cheng_queue_size(queue), model.count);
         if (fills && model.count < most) {
-            item = (struct item){ random_below(&seed, 5) == 0 ? extremes[random_below(&seed, 4)]
-                                                              : (int64_t)random_below(&seed, 9) - 4,
-                                  number++,
-                                  { number, number, number } };
+            item.key = random_below(&seed, 5) == 0 ? extremes[random_below(&seed, 4)]
+                                                   : (int64_t)random_below(&seed, 9) - 4;
+            item.number = item.filling[2] = number++;
             assert_int_equal(cheng_queue_put_until(queue, &item, CHENG_NOW), 0);
             model.items[model.count++] = item;
         } else if (model.count > 0) {
