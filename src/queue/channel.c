@@ -22,9 +22,10 @@ struct waits {
 
 int chengi_channel_new(struct channel **out, size_t item_size, const cheng_queue_options *options)
 {
-    struct channel *channel = calloc(1, sizeof *channel);
+    struct channel *channel = aligned_alloc(_Alignof(struct channel), sizeof *channel);
     if (channel == NULL)
         return -ENOMEM;
+    memset(channel, 0, sizeof *channel);
     bool rendezvous = options->capacity == CHENG_RENDEZVOUS;
     channel->capacity = rendezvous ? 0 : options->capacity == 0 ? SIZE_MAX : options->capacity;
     chengi_list_init(&channel->putters);
@@ -47,8 +48,11 @@ void chengi_channel_free(struct channel *channel)
  * waits for this one. */
 static int enter(struct channel *channel)
 {
+    uint32_t unlocked = 0;
+    if (likely(cas_acquire(&channel->lock.word, &unlocked, chengi_runner_self()->self.word))) /* as inlined */
+        return 0;
     int rc = cheng_lock_acquire_until(&channel->lock, CHENG_FOREVER);
-    if (likely(rc == 0))
+    if (rc == 0)
         return 0;
     if (rc == -EOWNERDEAD) {
         channel->ended = -EOWNERDEAD; /* the store may be half changed */

@@ -24,11 +24,12 @@
 
 #include <cheng/lock.h>
 
+#include "base/compiler.h"
 #include "base/list.h"
 #include "queue/store.h"
 
 struct channel {
-    cheng_lock lock;
+    _Alignas(2 * CHENGI_CACHE_LINE) cheng_lock lock;
     int ended; /* 0; -EPIPE: closed; -EOWNERDEAD: a fork's parent was inside */
     size_t capacity;
     struct link putters, getters;

@@ -30,6 +30,7 @@ enum primitive {
     GROUP,
     PUT,
     GET,
+    DONE,
     JOIN,
     PRIMITIVES
 };
@@ -52,11 +53,20 @@ static const struct {
                    { "wait group", CHENGI_WAIT_GROUP },
                    { "put", CHENGI_WAIT_PUT },
                    { "get", CHENGI_WAIT_GET },
+                   { "join of a queue", CHENGI_WAIT_DONE },
                    { "join", CHENGI_WAIT_JOIN } };
 
 static bool ignores_cancel(enum primitive primitive)
 {
     return primitive <= DRAIN;
+}
+
+/* What PUT and GET are measured on; a case may choose another. */
+static cheng_queue_options queue_options = { .capacity = 1 };
+
+static int compare_items(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(uint32_t));
 }
 
 /* One meeting of a holder and a waiter. */
@@ -80,6 +90,17 @@ struct meeting {
     cheng_event over; /* the waiter is done */
     int64_t begun_ns;
 };
+
+static bool rendezvous(void)
+{
+    return queue_options.capacity == CHENG_RENDEZVOUS;
+}
+
+/* A rendezvous with a waiter that has left, or has never come. */
+static bool not_met(const struct meeting *m)
+{
+    return rendezvous() && m->way != PLAIN && m->way != DEADLINE;
+}
 
 static int wait_for_event(const void *argument, void *result)
 {
@@ -114,7 +135,12 @@ static void hold(struct meeting *m)
         assert_int_equal(cheng_wait_group_add(&m->group, 1), 0);
         break;
     case PUT:
+        if (!rendezvous())
+            assert_int_equal(cheng_queue_put(m->queue, &item), 0);
+        break;
+    case DONE:
         assert_int_equal(cheng_queue_put(m->queue, &item), 0);
+        assert_int_equal(cheng_queue_get(m->queue, &item), 0);
         break;
     case JOIN:
         assert_int_equal(cheng_start(&m->joined, CHENG_COROUTINE, wait_for_event, &event, sizeof event, NULL),
@@ -178,11 +204,14 @@ static void give(struct meeting *m)
         assert_int_equal(cheng_semaphore_release(&m->semaphore, 1), 0);
         break;
     case PUT:
-        assert_int_equal(cheng_queue_get(m->queue, &item), 0);
-        assert_int_equal(item, 1);
+        assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW), not_met(m) ? -EAGAIN : 0);
+        assert_int_equal(item, rendezvous() ? 2 : 1);
+        break;
+    case DONE:
+        assert_int_equal(cheng_queue_task_done(m->queue), 0);
         break;
     default:
-        assert_int_equal(cheng_queue_put(m->queue, &item), 0);
+        assert_int_equal(cheng_queue_put_until(m->queue, &item, CHENG_NOW), not_met(m) ? -EAGAIN : 0);
     }
 }
 
@@ -299,6 +328,8 @@ static int wait_on(struct meeting *m, cheng_deadline deadline)
         return cheng_semaphore_acquire_until(&m->semaphore, deadline);
     case PUT:
         return cheng_queue_put_until(m->queue, &item, deadline);
+    case DONE:
+        return cheng_queue_join_until(m->queue, deadline);
     case GET:
         item = 0;
         rc = cheng_queue_get_until(m->queue, &item, deadline);
@@ -353,9 +384,11 @@ static void check_rest(struct meeting *m, int rc)
     if (m->primitive == ONCE)
         assert_true(cheng_once_is_done(&m->once));
     if (m->primitive == PUT)
-        assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW), rc == 0 ? 0 : -EAGAIN);
+        assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW),
+                         rc == 0 && !rendezvous() ? 0 : -EAGAIN);
     if (m->primitive == GET)
-        assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW), rc == 0 ? -EAGAIN : 0);
+        assert_int_equal(cheng_queue_get_until(m->queue, &item, CHENG_NOW),
+                         rc == 0 || rendezvous() ? -EAGAIN : 0);
     assert_false(cheng_lock_locked(&m->lock));
     assert_false(cheng_rlock_locked(&m->rlock));
     assert_int_equal(cheng_rwlock_acquire_write_until(&m->rwlock, CHENG_NOW), 0);
@@ -373,7 +406,7 @@ static void meet(enum primitive primitive, enum place holds, enum place waits, e
                          .barrier = CHENG_BARRIER(2, NULL, NULL) };
     struct actor holder, waiter;
     m.waiter = &waiter;
-    assert_int_equal(cheng_queue_new(&m.queue, sizeof(uint32_t), &(cheng_queue_options){ .capacity = 1 }), 0);
+    assert_int_equal(cheng_queue_new(&m.queue, sizeof(uint32_t), &queue_options), 0);
     actor_start(&waiter, waits, waiter_main, &m);
     actor_start(&holder, holds, holder_main, &m);
     int rc = actor_join(&waiter);
@@ -475,6 +508,28 @@ TEST(queue_put)
 TEST(queue_get)
 {
     every_case_of(GET);
+}
+
+/* PP36 for each making of a queue: between any two of thread, coroutine, and coroutine of another thread's runtime. */
+TEST(queues_of_other_orders)
+{
+    static const cheng_queue_options others[] = {
+        { .capacity = 1, .order = CHENG_LIFO },
+        { .capacity = 1, .order = CHENG_PRIORITY, .compare = compare_items },
+        { .capacity = CHENG_RENDEZVOUS },
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        queue_options = others[i];
+        every_case_of(PUT);
+        every_case_of(GET);
+    }
+    queue_options = (cheng_queue_options){ .capacity = 0 };
+    every_case_of(GET);
+}
+
+TEST(queue_join)
+{
+    every_case_of(DONE);
 }
 
 TEST(join)

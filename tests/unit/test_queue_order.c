@@ -354,7 +354,7 @@ static int compare_slowly(const void *a, const void *b)
 
 static void find_it_lost(cheng_queue *queue)
 {
-    int64_t item;
+    int64_t item = 1;
     assert_int_equal(cheng_queue_put(queue, &item), -EOWNERDEAD);
     assert_int_equal(cheng_queue_get(queue, &item), -EOWNERDEAD);
     assert_int_equal(cheng_queue_peek(queue, &item), -EOWNERDEAD);
