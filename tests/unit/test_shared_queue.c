@@ -12,7 +12,7 @@ TEST(errors)
     assert_int_equal(cheng_queue_new(&queue, 65537, &options), -EINVAL);
     assert_int_equal(
         cheng_queue_new(&queue, 65536, &(cheng_queue_options){ .capacity = 100, .arena = arena }), -ENOMEM);
-    assert_int_equal(cheng_queue_new(&queue, 4, &(cheng_queue_options){ .arena = arena }), -EINVAL);
+    assert_int_equal(cheng_queue_new(&queue, 4, &(cheng_queue_options){ .arena = arena }), -ENOTSUP);
     size_t used = cheng_arena_used(arena);
     queue = make_queue(sizeof(int), 3);
     assert_int_equal(cheng_arena_free(arena), -EBUSY);
