@@ -17,6 +17,7 @@ struct passenger {
     uint32_t *word;
     uint32_t value;
     uint32_t arrived; /* set by the ferry; the coroutine parks on it */
+    unsigned seat;    /* of the words that the ferry sleeps on: which; 0: none */
 };
 
 struct ferry {
@@ -39,7 +40,8 @@ static unsigned board_list(struct ferry *ferry, struct host_word *words)
     words[0] = (struct host_word){ &ferry->news, load_relaxed(&ferry->news), false };
     for (struct link *link = ferry->passengers.next; link != &ferry->passengers; link = link->next) {
         struct passenger *p = CHENGI_CONTAINER(link, struct passenger, link);
-        if (load_relaxed(&p->arrived))
+        p->seat = load_relaxed(&p->arrived) ? 0 : n;
+        if (p->seat == 0)
             continue;
         words[n++] = (struct host_word){ p->word, p->value, true };
     }
@@ -48,18 +50,24 @@ static unsigned board_list(struct ferry *ferry, struct host_word *words)
 }
 
 /* Which words have changed, while the list keeps their owners from leaving. A change that was undone meanwhile
- * is told by the bound of every shared wait. */
-static void land(struct ferry *ferry)
+ * is told by the bound of every shared wait. Who has left its seat, late or cancelled, may have been sent a wake-up
+ * that only the ferry has seen: it is sent on, to a word that may be gone by now and is only an address here. */
+static void land(struct ferry *ferry, const struct host_word *words, unsigned n)
 {
+    bool taken[CHENGI_HOST_WORDS] = { true }; /* the first is the news */
     chengi_latch_acquire(&ferry->latch);
     for (struct link *link = ferry->passengers.next; link != &ferry->passengers; link = link->next) {
         struct passenger *p = CHENGI_CONTAINER(link, struct passenger, link);
+        taken[p->seat] = true;
         if (!load_relaxed(&p->arrived) && load_acquire(p->word) != p->value) {
             store_release(&p->arrived, 1);
             chengi_unpark(&p->arrived, 1);
         }
     }
     chengi_latch_release(&ferry->latch);
+    for (unsigned i = 1; i < n; i++)
+        if (!taken[i])
+            chengi_unpark_shared(words[i].word, 1);
 }
 
 static void *ferry_main(void *argument)
@@ -73,7 +81,7 @@ static void *ferry_main(void *argument)
         /* an old kernel waits for news only, and looks at the words each millisecond */
         if (chengi_host_wait_many(words, n, 0) == -ENOSYS)
             chengi_host_wait(words[0].word, words[0].value, n == 1 ? 0 : chengi_host_now() + 1000000, false);
-        land(ferry);
+        land(ferry, words, n);
     }
     return NULL;
 }
@@ -126,7 +134,7 @@ int chengi_ferry_wait(uint32_t *word, uint32_t value, int64_t deadline_ns, const
     chengi_list_remove(&self.link);
     chengi_latch_release(&ferry->latch);
     __atomic_sub_fetch(&ferry->count, 1, __ATOMIC_RELAXED);
-    return rc;
+    return load_relaxed(&self.arrived) ? 0 : rc; /* it has a wake-up: neither late nor cancelled this time */
 }
 
 void chengi_ferry_after_fork(void)

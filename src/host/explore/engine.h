@@ -157,7 +157,7 @@ struct engine {
     uint32_t ready, timed, idle; /* masks: can go on; waits with a deadline; spins until somebody writes */
     uint64_t effects;            /* writes so far */
     unsigned stalls;
-    unsigned early; /* deadlines that have passed while others could go on */
+    unsigned early; /* deadlines that have passed while others could go on, or before earlier ones */
     uint32_t steps;
     uint64_t events, waits;
     int64_t now_ns;

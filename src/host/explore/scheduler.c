@@ -289,7 +289,7 @@ static void schedule(bool forced)
     if (next->state == WAITING) {
         if (E.now_ns < next->deadline_ns)
             E.now_ns = next->deadline_ns;
-        E.early += ready != 0;
+        E.early += ready != 0 || to != fallback;
         end_wait(next, true);
     }
     if (next != self) {

@@ -83,7 +83,9 @@ static bool pct_begin(void)
 
 static unsigned pct_pick(uint32_t enabled, unsigned fallback, bool forced)
 {
-    (void)fallback;
+    /* nobody is ready, so time passes: by priority alone, one who waits again and again would be late for ever */
+    if (E.threads[fallback].state == WAITING && chengi_explore_random() % 4 != 0)
+        return fallback;
     for (unsigned i = 0; i < change_count; i++)
         if (changes[i] == E.steps)
             E.current->priority = --lowest;
