@@ -13,6 +13,7 @@
 #include <cheng/incident.h>
 #include <cheng/local.h>
 #include <cheng/lock.h>
+#include <cheng/loop.h>
 #include <cheng/once.h>
 #include <cheng/queue.h>
 #include <cheng/rlock.h>

@@ -50,7 +50,7 @@ enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED =
 enum { CHENGI_DAEMON = 32, CHENGI_ADOPTED = 64, CHENGI_KIND_SHIFT = 8 };
 
 /* What the end of a task must see to: bits of `leaves`. */
-enum { CHENGI_LEAVES_COROUTINES = 1, CHENGI_LEAVES_LOCALS = 2 };
+enum { CHENGI_LEAVES_COROUTINES = 1, CHENGI_LEAVES_LOCALS = 2, CHENGI_LEAVES_RANK = 4 };
 
 enum { CHENGI_INLINE_BYTES = 40 };
 
@@ -63,8 +63,9 @@ struct cheng_task {
         uint32_t word;
     } self; /* first: what inline code sees as struct chengi_self */
     uint32_t wake;
-    int wake_fd; /* plus one; 0 until a thread in this slot first waits for a descriptor. It stays with the
+    int wake_fd;   /* plus one; 0 until a thread in this slot first waits for a descriptor. It stays with the
                     slot for ever: a waker that comes late must not write to what is another file by now */
+    uint32_t turn; /* when it could go on, among those of a loop's policy */
 
     /* the present wait; written before `wake` says WAITING, read by others with relaxed loads, who compare
      * `wake` before and after */
@@ -86,9 +87,12 @@ struct cheng_task {
     struct stack *stack;     /* NULL: has not started, may be stolen */
     struct timer timer;
 
-    void *context;                  /* a coroutine's saved stack pointer */
-    uint32_t *word;                 /* the private word that the present wait is for, or NULL */
-    struct waiter *waiter;          /* its place in that word's queue: for who has latched the bucket */
+    void *context;  /* a coroutine's saved stack pointer */
+    uint32_t *word; /* the private word that the present wait is for, or NULL */
+    union {
+        struct waiter *waiter;    /* its place in that word's queue: for who has latched the bucket */
+        struct cheng_task *child; /* while it can go on: run/policy.c */
+    };
     struct cheng_timeout *timeouts; /* the innermost that it is in: park/timeout.h */
     cheng_fn *function;
     const void *argument;
@@ -96,6 +100,7 @@ struct cheng_task {
     uint32_t argument_size, result_size, stack_size;
     uint32_t number; /* of its default name */
     uint64_t ident;
+    int64_t rank;                  /* for a loop's policy, if `leaves` says so; else 0 */
     uint64_t thread_id;            /* a thread's, for the system; 0: it does not run yet */
     char *report;                  /* of its last -EDEADLK; owned */
     struct coroutines *coroutines; /* made by hand: task/coroutine.c; NULL: none so far */

@@ -36,6 +36,33 @@ static struct cheng_task *run_queue_pop(struct worker *worker)
     return task;
 }
 
+/* With a policy: those that have come to the run queue go to it, and it puts the next one there. The root's turn comes after
+ * all who were there before it. */
+static void choose(struct worker *worker)
+{
+    struct ordered *ordered = worker->ordered;
+    struct cheng_task *task, *next = NULL;
+    if (ordered == NULL)
+        return;
+    while ((task = run_queue_pop(worker)) != NULL) {
+        if (task == worker->root) {
+            ordered->picks_to_root = ordered->count + 1;
+        } else {
+            ordered->count++;
+            ordered->policy->push(ordered->ready, task);
+        }
+    }
+    if (ordered->picks_to_root != 0 && (--ordered->picks_to_root == 0 || ordered->count == 0)) {
+        ordered->picks_to_root = 0;
+        next = worker->root;
+    } else if (ordered->count != 0) {
+        ordered->count--;
+        next = ordered->policy->pop(ordered->ready);
+    }
+    if (next != NULL)
+        run_queue_push(worker, next);
+}
+
 static void fresh_push(struct fresh *fresh, struct cheng_task *task)
 {
     task->next = NULL;
@@ -88,6 +115,7 @@ static bool drain_inbox(struct worker *worker)
     }
     for (; reversed != NULL; reversed = next) {
         next = reversed->next;
+        worker->live += reversed->stack == NULL; /* chengi_worker_send's */
         run_queue_push(worker, reversed);
     }
     return true;
@@ -122,13 +150,9 @@ static void offer(struct runtime *runtime, struct fresh *fresh, struct cheng_tas
         wake_one(runtime);
 }
 
-void chengi_worker_ready(struct cheng_task *task)
+/* What chengi_worker_ready does from another thread. */
+static void put_in_inbox(struct worker *worker, struct cheng_task *task)
 {
-    struct worker *worker = task->worker;
-    if (likely(worker == chengi_worker)) {
-        run_queue_push(worker, task);
-        return;
-    }
     bool ends = worker->alone; /* cheng_run's: gone as soon as the task has run, but for a visitor */
     if (ends)
         __atomic_add_fetch(&worker->visitors, 1,
@@ -142,7 +166,28 @@ void chengi_worker_ready(struct cheng_task *task)
     wake_if_sleeping(worker);
     if (ends)
         __atomic_sub_fetch(&worker->visitors, 1,
-                           __ATOMIC_RELEASE); /* partner: chengi_worker_leave; our last touch */
+                           __ATOMIC_RELEASE); /* partner: chengi_worker_close; our last touch */
+}
+
+void chengi_worker_ready(struct cheng_task *task)
+{
+    struct worker *worker = task->worker;
+    if (likely(worker == chengi_worker))
+        run_queue_push(worker, task);
+    else
+        put_in_inbox(worker, task);
+}
+
+void chengi_worker_send(struct worker *worker, struct cheng_task *task)
+{
+    put_in_inbox(worker, task);
+}
+
+void chengi_worker_tell(struct worker *worker)
+{
+    store_release(&worker->told, 1); /* partner: the exchange in run/loop.c */
+    fence_seq_cst();                 /* partner: the fence in sleep_in_poller */
+    wake_if_sleeping(worker);
 }
 
 void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
@@ -251,7 +296,8 @@ static bool fresh_in_sight(const struct runtime *runtime)
 
 static bool work_in_sight(const struct worker *worker)
 {
-    return load_relaxed(&worker->inbox) != NULL || fresh_in_sight(worker->runtime);
+    return load_relaxed(&worker->inbox) != NULL || load_relaxed(&worker->told) ||
+           fresh_in_sight(worker->runtime);
 }
 
 /* Who was looking for others' work, or was woken for it, but goes on with its own, wakes another to do it. */
@@ -284,6 +330,8 @@ static void sleep_in_poller(struct worker *worker)
 {
     struct runtime *runtime = worker->runtime;
     int64_t deadline = chengi_wheel_next(&worker->wheel);
+    if (worker->root_waits && worker->until_ns > 0 && (deadline == 0 || worker->until_ns < deadline))
+        deadline = worker->until_ns;
     __atomic_fetch_add(&runtime->sleepers, 1, __ATOMIC_RELAXED);
     store_relaxed(&worker->sleeping, 1);
     fence_seq_cst(); /* partners: the fences after each push */
@@ -315,9 +363,16 @@ static bool spin_for_work(struct worker *worker)
     return false;
 }
 
+/* Whether a loop's root is to go on although tasks are left. */
+static bool root_is_due(const struct worker *worker, int64_t now)
+{
+    return worker->root_waits &&
+           (load_relaxed(&worker->told) || (worker->until_ns > 0 && now >= worker->until_ns));
+}
+
 /* A worker that is never idle looks at its inbox, its timers and its descriptors all the same: at every PICKS_MOST-th
  * pick, or sooner if its tasks run long. */
-static CHENGI_NOINLINE struct cheng_task *look_around(struct worker *worker)
+static struct cheng_task *look(struct worker *worker)
 {
     int64_t now = chengi_host_now(), took = worker->looked_ns == 0 ? look_period_ns : now - worker->looked_ns;
     uint32_t picks = worker->look_every;
@@ -335,7 +390,47 @@ static CHENGI_NOINLINE struct cheng_task *look_around(struct worker *worker)
         worker->discarded_ns = now;
         chengi_stacks_discard();
     }
-    return worker->alone ? NULL : fresh_pop(&worker->runtime->injected);
+    if (worker->alone)
+        return root_is_due(worker, now) ? worker->root : NULL;
+    return fresh_pop(&worker->runtime->injected);
+}
+
+/* One that has a policy comes here at each pick. */
+static CHENGI_NOINLINE struct cheng_task *look_around(struct worker *worker)
+{
+    struct ordered *ordered = worker->ordered;
+    struct cheng_task *task = NULL;
+    if (ordered == NULL)
+        return look(worker);
+    if (worker->tick - ordered->looked_at >= worker->look_every) {
+        ordered->looked_at = worker->tick;
+        task = look(worker);
+    }
+    worker->look_at = worker->tick + 1;
+    if (task == NULL)
+        choose(worker);
+    return task;
+}
+
+/* Nobody can go on: who has waited for that does, or a loop's root. */
+static struct cheng_task *when_idle(struct worker *worker)
+{
+    if (worker->idle == NULL && !worker->root_waits)
+        return NULL;
+    if (worker->polls) {
+        poll_events(worker, -1);
+        choose(worker);
+        if (worker->head != NULL)
+            return run_queue_pop(worker);
+    }
+    struct cheng_task *task = worker->idle;
+    if (task != NULL) {
+        worker->idle = task->next;
+        if (worker->idle == NULL)
+            worker->idle_end = &worker->idle;
+        return task;
+    }
+    return worker->until_ns == INT64_MIN || root_is_due(worker, chengi_host_now()) ? worker->root : NULL;
 }
 
 /* The next task: a started coroutine, one to begin, or the root when the runtime ends. */
@@ -360,18 +455,23 @@ static struct cheng_task *pick(struct worker *worker)
             if ((task = take_fresh(worker)) != NULL)
                 return task;
         }
-        if (drain_inbox(worker) || expire_timers(worker))
+        if (drain_inbox(worker) || expire_timers(worker)) {
+            choose(worker);
             continue;
+        }
         if (!worker->alone && (task = steal(worker)) != NULL)
+            return task;
+        if ((task = when_idle(worker)) != NULL)
             return task;
         /* one region at a time: somebody may be woken meanwhile */
         if ((worker->alone || !spin_for_work(worker)) && !chengi_stacks_discard()) {
             sleep_in_poller(worker);
-            worker->look_at = worker->tick + worker->look_every;
+            worker->look_at = worker->tick + (worker->ordered == NULL ? worker->look_every : 1);
             worker->looked_ns = 0;
         }
         drain_inbox(worker);
         expire_timers(worker);
+        choose(worker);
         if (worker->head != NULL && !worker->alone)
             hand_on(worker);
     }
@@ -505,6 +605,25 @@ void chengi_worker_yield(void)
     switch_away(chengi_worker, self);
 }
 
+void chengi_worker_idle(void)
+{
+    struct worker *worker = chengi_worker;
+    struct cheng_task *self = chengi_runner_self();
+    self->next = NULL;
+    *worker->idle_end = self;
+    worker->idle_end = &self->next;
+    switch_away(worker, self);
+}
+
+bool chengi_worker_look(struct worker *worker)
+{
+    drain_inbox(worker);
+    expire_timers(worker);
+    if (worker->polls)
+        poll_events(worker, -1);
+    return worker->head != NULL || (worker->ordered != NULL && worker->ordered->count != 0);
+}
+
 /* A task that has not begun and wants a stack like the one that has just come free goes on right here. */
 static inline bool begin_here(struct worker *worker, struct stack *stack, struct cheng_task *task)
 {
@@ -565,6 +684,7 @@ int chengi_worker_open(struct worker *worker, struct runtime *runtime, unsigned 
     worker->alone = alone;
     worker->look_at = worker->look_every = PICKS_FIRST;
     worker->index = index;
+    worker->idle_end = &worker->idle;
     worker->spin = chengi_host_spin_limit();
     worker->patience_ns = patience_least_ns;
     chengi_wheel_init(&worker->wheel, chengi_host_now());
@@ -587,11 +707,16 @@ void chengi_worker_enter(struct worker *worker)
 
 void chengi_worker_leave(struct worker *worker)
 {
+    chengi_watchdog_leave(worker);
+    chengi_worker = NULL;
+    chengi_overflow_leave(worker->fault_stack);
+}
+
+void chengi_worker_close(struct worker *worker)
+{
     while (load_acquire(&worker->visitors) !=
            0) /* bounded: they have a system call before them at the most */
         chengi_host_yield();
-    chengi_watchdog_leave(worker);
-    chengi_worker = NULL;
     while (worker->hot != NULL) {
         struct stack *stack = worker->hot;
         worker->hot = stack->next;
@@ -601,5 +726,5 @@ void chengi_worker_leave(struct worker *worker)
         ;
     chengi_host_poller_close(&worker->poller);
     chengi_descriptors_free(worker->descriptors);
-    chengi_overflow_leave(worker->fault_stack);
+    free(worker->ordered);
 }

@@ -17,6 +17,9 @@
  *                    when it has lain there for a while: a chatty pair must not be split for ever
  *   wheel, poller    the worker only (poller: others may notify)
  *   sleeping         the worker sets it, others clear it: below
+ *   ordered          the worker only: of a loop that has a policy, those that can go on. They come to the run queue like all
+ *                    others, and are moved at each pick, which puts the policy's choice back; so a worker without one
+ *                    does nothing for it
  *
  * Going to sleep and being woken:
  *
@@ -31,6 +34,8 @@
  * (each event would cost two wake-ups across cores: 65 µs each here). */
 #ifndef CHENG_RUN_WORKER_H
 #define CHENG_RUN_WORKER_H
+
+#include <cheng/loop.h>
 
 #include "base/list.h"
 #include "host/host.h"
@@ -70,16 +75,20 @@ struct worker {
     int64_t discarded_ns; /* when it last gave a region's pages back though it was busy */
     struct stack *hot;
     unsigned hot_count;
-    struct stack *stack;     /* the one it runs on; NULL: the thread's */
-    struct stack *retired;   /* to be freed once nobody runs on it */
-    struct cheng_task *root; /* the thread itself */
-    void *fault_stack;       /* run/overflow.h */
-    struct watched watched;  /* run/watchdog.h */
+    struct stack *stack;                 /* the one it runs on; NULL: the thread's */
+    struct stack *retired;               /* to be freed once nobody runs on it */
+    struct cheng_task *root;             /* the thread itself */
+    struct cheng_task *idle, **idle_end; /* they go on when nothing else can; as a queue */
+    struct ordered *ordered;             /* NULL: first in, first out */
+    bool root_waits;                     /* in a loop's run: it goes on when it is told, and */
+    int64_t until_ns;       /* at this time; INT64_MIN: when nothing else can; 0: when no task is left */
+    void *fault_stack;      /* run/overflow.h */
+    struct watched watched; /* run/watchdog.h */
     struct sanitize sanitize;
     int *error;        /* the thread's errno */
     void **exceptions; /* the thread's __cxa_get_globals, if C++ is there */
     struct runtime *runtime;
-    bool alone; /* cheng_run's: nobody else starts tasks in its runtime, or steals them */
+    bool alone; /* cheng_run's, or a loop: nobody steals its tasks */
     unsigned index;
     unsigned spin;              /* rounds of looking around before it sleeps: grows when that helped */
     unsigned live;              /* tasks of a runtime that ends: cheng_run */
@@ -96,6 +105,7 @@ struct worker {
     _Alignas(CHENGI_CACHE_LINE) struct cheng_task *inbox;
     struct cheng_task *newest;
     uint32_t sleeping;
+    uint32_t told;     /* cheng_loop_wake: the root goes on, and clears it */
     uint32_t visitors; /* inside chengi_worker_ready, of a runtime that ends: it must wait for them */
     struct fresh fresh;
 };
@@ -108,6 +118,15 @@ struct runtime {
     uint32_t sentinel;     /* a sleeper looks now and then whether a newest task grows old */
     struct fresh injected; /* started outside */
     struct worker *workers;
+};
+
+/* Those that can go on, in a policy's order. */
+struct ordered {
+    const cheng_policy *policy;
+    uint32_t count;
+    uint32_t picks_to_root; /* the root waits for its turn, so many picks from now; 0: it does not */
+    uint32_t looked_at;     /* the pick at which the worker looked around */
+    _Alignas(16) unsigned char ready[];
 };
 
 /* What a poller's event belongs to: its data is the address of one of these. */
@@ -123,8 +142,11 @@ void chengi_worker_ready(struct cheng_task *task);
 /* Blocks the calling coroutine until chengi_worker_ready, which may have happened already. */
 void chengi_worker_block(void);
 
-/* Lets the others run first. By a coroutine. */
+/* Lets the others run first. By a coroutine, and a loop's root. */
 void chengi_worker_yield(void);
+
+/* The same, until no other can go on. */
+void chengi_worker_idle(void);
 
 /* The poller of the calling coroutine's worker. */
 static inline struct host_poller *chengi_worker_poller(void)
@@ -147,10 +169,18 @@ static inline void chengi_worker_done(void)
 int chengi_worker_open(struct worker *worker, struct runtime *runtime, unsigned index, bool alone);
 void chengi_worker_enter(struct worker *worker);
 void chengi_worker_work(struct worker *worker);
-void chengi_worker_leave(struct worker *worker); /* once it has no task left: what it had goes */
+void chengi_worker_leave(struct worker *worker);
+void chengi_worker_close(struct worker *worker); /* once it has no task left: what it had goes */
 
-/* Queues a task that has not begun: by the worker itself; from outside its runtime. */
+/* What has happened since the last look: whether anybody can go on. Does not block. By the root. */
+bool chengi_worker_look(struct worker *worker);
+
+/* Makes a loop's root go on. Any thread, and signal handlers. */
+void chengi_worker_tell(struct worker *worker);
+
+/* Queues a task that has not begun: by the worker itself; from outside a loop; from outside a runtime. */
 void chengi_worker_submit(struct worker *worker, struct cheng_task *task);
+void chengi_worker_send(struct worker *worker, struct cheng_task *task);
 void chengi_worker_inject(struct runtime *runtime, struct cheng_task *task);
 
 #endif

@@ -195,6 +195,8 @@ static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size
     if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) ||
         (arg == NULL && arg_size != 0) || arg_size > BYTES_MOST || options->result_size > BYTES_MOST)
         return -EINVAL;
+    if (options->loop != NULL && kind != CHENG_COROUTINE)
+        return -EINVAL;
     if (options->stack_size != 0 &&
         (options->stack_size < CHENGI_STACK_LEAST || options->stack_size > CHENGI_STACK_MOST))
         return -EINVAL;
@@ -217,6 +219,10 @@ static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *functio
     task->stack_size = (uint32_t)options->stack_size;
     if (kind == CHENG_COROUTINE && task->stack_size == 0)
         task->stack_size = CHENGI_STACK_DEFAULT;
+    if (unlikely(options->rank != 0)) {
+        task->rank = options->rank;
+        task->leaves = CHENGI_LEAVES_RANK;
+    }
     chengi_runner_give_name(task, options->name);
     rc = make_room(task, arg, arg_size, options->result_size);
     if (rc < 0) {
@@ -248,7 +254,7 @@ int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, cons
     /* release: who walks the table finds a task that is complete */
     store_release(&task->life, (uint32_t)kind << CHENGI_KIND_SHIFT | (out == NULL ? CHENGI_DROPPED : 0) |
                                    (options->daemon ? CHENGI_DAEMON : 0));
-    rc = kind == CHENG_COROUTINE ? chengi_runtime_start(task) : start_thread(task, options);
+    rc = kind == CHENG_COROUTINE ? chengi_runtime_start(task, options->loop) : start_thread(task, options);
     if (rc < 0) {
         release_bytes(task);
         chengi_runner_recycle(task);
