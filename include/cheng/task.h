@@ -87,7 +87,7 @@ typedef struct cheng_task_options {
     const unsigned *cpus; /* threads only: the numbers of the CPUs on which it may run. Read by the start */
     size_t cpu_count;
     struct cheng_loop *loop; /* coroutines only: where it runs (cheng/loop.h); NULL: as above */
-    int64_t rank; /* for that loop's policy */
+    int64_t rank;            /* for that loop's policy */
 } cheng_task_options;
 
 /* Starts a task and gives its handle, which the caller frees; with `out` NULL there is no handle, and
