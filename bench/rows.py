@@ -26,6 +26,8 @@ PROGRAMS = {
     "greenlet": "python/coroutine.py",
 }
 PROGRAMS_OF_ROW = {
+    **{(f"rwlock.{side}.uncontended", who): f"rwlock/{side}_{who}"
+       for side in ("read", "write") for who in ("cheng", "pthread")},
     ("coroutine.switch", "cheng"): "coroutine/switch",
     ("coroutine.generator", "cheng"): "coroutine/generator",
     ("queue.priority", "cheng"): "queue/priority",
@@ -43,6 +45,11 @@ for n in (2, 4, 8):
         about=f"{n} threads on two cores acquire, count, release")
     row(f"lock.contended.{n}.share", "of fair", "higher", peers, "1 / 3", cpus=2, of=f"lock.contended.{n}",
         strict=True, about="the least thread's part of its fair share of 250 ms")
+
+row("rlock.uncontended", "ns", "lower", "pthread", "1.0 * best", about="the same with a recursive lock, once deep")
+row("rwlock.read.uncontended", "ns", "lower", "pthread go", "1.0 * best", about="the same, to read")
+row("rwlock.write.uncontended", "ns", "lower", "pthread go", "1.0 * best", about="the same, to write")
+row("semaphore.uncontended", "ns", "lower", "posix", "1.0 * best", about="the same with a semaphore of one unit")
 
 row("wake.1core", "ns", "lower", "pthread go floor:futex", "1.1 * floor_futex",
     about="a token handed to another thread and back")

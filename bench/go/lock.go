@@ -22,6 +22,30 @@ func uncontended(n int) {
 	}
 }
 
+var shared struct {
+	_       [128]byte
+	mutex   sync.RWMutex
+	_       [128]byte
+	counter int
+	_       [128]byte
+}
+
+func uncontendedReads(n int) {
+	for i := 0; i < n; i++ {
+		shared.mutex.RLock()
+		shared.counter++
+		shared.mutex.RUnlock()
+	}
+}
+
+func uncontendedWrites(n int) {
+	for i := 0; i < n; i++ {
+		shared.mutex.Lock()
+		shared.counter++
+		shared.mutex.Unlock()
+	}
+}
+
 // As lock.h has it, with goroutines. Go cannot pin them, and only as many run at once as there are CPUs.
 func contended(threads int) {
 	type seat struct {

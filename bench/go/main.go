@@ -75,6 +75,10 @@ func main() {
 	switch {
 	case row == "lock.uncontended":
 		nsEach(uncontended, 1)
+	case row == "rwlock.read.uncontended":
+		nsEach(uncontendedReads, 1)
+	case row == "rwlock.write.uncontended":
+		nsEach(uncontendedWrites, 1)
 	case strings.HasPrefix(row, "lock.contended."):
 		contended(number(strings.TrimPrefix(row, "lock.contended.")))
 	case strings.HasPrefix(row, "wake."):

@@ -1,7 +1,7 @@
-/* lock.h: the loops of the lock rows, the same for every contender, which defines lock() and unlock()
+/* lock.h: the loops of the rows of locks, the same for every contender, which defines lock() and unlock()
  * before it includes this.
  *
- * lock.uncontended: one thread takes, counts and releases, in a process that has a second, sleeping
+ * *.uncontended: one thread takes, counts and releases, in a process that has a second, sleeping
  * thread (glibc and others take shortcuts while there is only one).
  * lock.contended.N: N threads, pinned alternately to the two cores, do the same at the same time. One
  * sample is a window of 250 ms: the rate of all, and as `.share` the least thread's part of its fair one. */
@@ -83,7 +83,8 @@ int main(int argc, char **argv)
 {
     int threads;
     bench_begin(argc, argv);
-    if (bench_is("lock.uncontended")) {
+    const char *last = strrchr(bench_row, '.');
+    if (last != NULL && strcmp(last, ".uncontended") == 0) {
         bench_thread(sleeper, NULL);
         bench_ns_each(uncontended, 1);
     } else if (sscanf(bench_row, "lock.contended.%d", &threads) == 1 && threads > 0 && threads <= 64) {

@@ -94,6 +94,15 @@ static inline void chengi_lock_acquire_inline(cheng_lock *lock, const char *site
         chengi_lock_acquire_at(lock, site);
 }
 
+/* Whether the caller holds it and it is private, at a glance. False: ask the library. */
+static inline bool chengi_lock_surely_mine(const cheng_lock *lock)
+{
+    struct chengi_self *self = chengi_self;
+    uint32_t flags = 3;
+    return self != NULL && lock->kind == 0 &&
+           (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) & ~flags) == self->word;
+}
+
 static inline int chengi_lock_release_inline(cheng_lock *lock)
 {
     struct chengi_self *self = chengi_self;

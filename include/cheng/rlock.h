@@ -75,20 +75,11 @@ CHENG_API CHENG_NODISCARD int chengi_rlock_acquire_until_at(cheng_rlock *rlock, 
                                                             const char *site);
 
 #ifndef CHENG_NO_INLINE
-/* Whether the caller holds a private one, at a glance. False: ask the library. */
-static inline bool chengi_rlock_surely_mine(const cheng_rlock *rlock)
-{
-    struct chengi_self *self = chengi_self;
-    uint32_t flags = 3;
-    return self != NULL && rlock->lock.kind == 0 &&
-           (__atomic_load_n(&rlock->lock.word, __ATOMIC_RELAXED) & ~flags) == self->word;
-}
-
 static inline void chengi_rlock_acquire_inline(cheng_rlock *rlock, const char *site)
 {
     struct chengi_self *self = chengi_self;
     uint32_t unlocked = 0;
-    if (chengi_rlock_surely_mine(rlock)) {
+    if (chengi_lock_surely_mine(&rlock->lock)) {
         rlock->depth++;
     } else if (__builtin_expect(self != NULL &&
                                     __atomic_compare_exchange_n(&rlock->lock.word, &unlocked, self->word, 0,
@@ -103,7 +94,7 @@ static inline void chengi_rlock_acquire_inline(cheng_rlock *rlock, const char *s
 
 static inline int chengi_rlock_release_inline(cheng_rlock *rlock)
 {
-    if (__builtin_expect(!chengi_rlock_surely_mine(rlock), 0))
+    if (__builtin_expect(!chengi_lock_surely_mine(&rlock->lock), 0))
         return cheng_rlock_release(rlock);
     if (rlock->depth == 1)
         return chengi_lock_release_inline(&rlock->lock);

@@ -76,6 +76,7 @@ CHENG_API int cheng_rwlock_release_write(cheng_rwlock *rwlock);
 /* The functions behind the macros; `site` must be a string literal. */
 CHENG_API void chengi_rwlock_acquire_read_at(cheng_rwlock *rwlock, const char *site);
 CHENG_API void chengi_rwlock_acquire_write_at(cheng_rwlock *rwlock, const char *site);
+CHENG_API void chengi_rwlock_wait_for_readers_at(cheng_rwlock *rwlock, const char *site);
 CHENG_API CHENG_NODISCARD int chengi_rwlock_acquire_read_until_at(cheng_rwlock *rwlock,
                                                                   cheng_deadline deadline, const char *site);
 CHENG_API CHENG_NODISCARD int chengi_rwlock_acquire_write_until_at(cheng_rwlock *rwlock,
@@ -105,6 +106,24 @@ static inline int chengi_rwlock_release_read_inline(cheng_rwlock *rwlock)
         return 0;
     return cheng_rwlock_release_read(rwlock);
 }
+
+static inline void chengi_rwlock_acquire_write_inline(cheng_rwlock *rwlock, const char *site)
+{
+    uint32_t none = 0;
+    chengi_lock_acquire_inline(&rwlock->gate, site);
+    if (__builtin_expect(!__atomic_compare_exchange_n(&rwlock->readers, &none, CHENGI_RWLOCK_WRITER, 0,
+                                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED),
+                         0))
+        chengi_rwlock_wait_for_readers_at(rwlock, site);
+}
+
+static inline int chengi_rwlock_release_write_inline(cheng_rwlock *rwlock)
+{
+    if (__builtin_expect(!chengi_lock_surely_mine(&rwlock->gate), 0))
+        return cheng_rwlock_release_write(rwlock);
+    __atomic_store_n(&rwlock->readers, 0, __ATOMIC_RELEASE);
+    return chengi_lock_release_inline(&rwlock->gate);
+}
 #else
 static inline void chengi_rwlock_acquire_read_inline(cheng_rwlock *rwlock, const char *site)
 {
@@ -114,6 +133,16 @@ static inline void chengi_rwlock_acquire_read_inline(cheng_rwlock *rwlock, const
 static inline int chengi_rwlock_release_read_inline(cheng_rwlock *rwlock)
 {
     return cheng_rwlock_release_read(rwlock);
+}
+
+static inline void chengi_rwlock_acquire_write_inline(cheng_rwlock *rwlock, const char *site)
+{
+    chengi_rwlock_acquire_write_at(rwlock, site);
+}
+
+static inline int chengi_rwlock_release_write_inline(cheng_rwlock *rwlock)
+{
+    return cheng_rwlock_release_write(rwlock);
 }
 #endif
 
@@ -132,13 +161,13 @@ static inline __attribute__((always_inline)) void chengi_with_read_end(cheng_rwl
 static inline __attribute__((always_inline)) cheng_rwlock *chengi_with_write_begin(cheng_rwlock *rwlock,
                                                                                    const char *site)
 {
-    chengi_rwlock_acquire_write_at(rwlock, site);
+    chengi_rwlock_acquire_write_inline(rwlock, site);
     return rwlock;
 }
 
 static inline __attribute__((always_inline)) void chengi_with_write_end(cheng_rwlock **rwlock)
 {
-    (void)cheng_rwlock_release_write(*rwlock);
+    (void)chengi_rwlock_release_write_inline(*rwlock);
 }
 
 /* CHENG_WITH, to read or to write. */
@@ -146,12 +175,13 @@ static inline __attribute__((always_inline)) void chengi_with_write_end(cheng_rw
 #define CHENG_WITH_WRITE(rwlock) CHENG_WITH_(cheng_rwlock, chengi_with_write, rwlock)
 
 #define cheng_rwlock_acquire_read(rwlock) chengi_rwlock_acquire_read_inline((rwlock), CHENG_HERE)
-#define cheng_rwlock_acquire_write(rwlock) chengi_rwlock_acquire_write_at((rwlock), CHENG_HERE)
+#define cheng_rwlock_acquire_write(rwlock) chengi_rwlock_acquire_write_inline((rwlock), CHENG_HERE)
 #define cheng_rwlock_acquire_read_until(rwlock, deadline)                                                    \
     chengi_rwlock_acquire_read_until_at((rwlock), (deadline), CHENG_HERE)
 #define cheng_rwlock_acquire_write_until(rwlock, deadline)                                                   \
     chengi_rwlock_acquire_write_until_at((rwlock), (deadline), CHENG_HERE)
 #define cheng_rwlock_release_read(rwlock) chengi_rwlock_release_read_inline(rwlock)
+#define cheng_rwlock_release_write(rwlock) chengi_rwlock_release_write_inline(rwlock)
 
 #ifdef __cplusplus
 }

@@ -5,15 +5,16 @@
  *   bits 0-30  how many read
  *
  *   from            to              by
- *   n               n + 1           a reader: WRITER is clear
- *   n, WRITER or not  n - 1         a reader that leaves; who leaves WRITER alone wakes the writer
+ *   n               n + 1           a reader
+ *   n [, WRITER]    n - 1 [, WRITER]  a reader that leaves; who leaves WRITER alone wakes the writer
  *   n               n, WRITER       the gate's holder; with n = 0 it writes
  *   WRITER          0               the writer, when it is done: nobody else may change it then
  *   n, WRITER       n               a writer that gives up; a reader that found the gate's owner dead
  *
  * WRITER is set and cleared by who holds the gate. Who finds it set and wants to read goes through the gate, where it
  * waits for the writer as for a lock: in turn, with a deadline, known to the graph of waits, told of its death. With
- * the gate in hand there is no writer; it counts itself and lets the gate go to the next.
+ * the gate in hand there is no writer; it counts itself and lets the gate go to the next. What need not wait is in
+ * the header too, inlined.
  *
  *   writer (has the gate)                  last reader
  *   WRITER, n readers                      n - 1 = 0, and sees WRITER
@@ -36,6 +37,7 @@
 #undef cheng_rwlock_acquire_write
 #undef cheng_rwlock_acquire_write_until
 #undef cheng_rwlock_release_read
+#undef cheng_rwlock_release_write
 
 _Static_assert(sizeof(cheng_rwlock) == 24, "a lock and a count");
 
@@ -100,6 +102,11 @@ int chengi_rwlock_acquire_write_until_at(cheng_rwlock *rwlock, cheng_deadline de
     return waited < 0 ? waited : rc;
 }
 
+void chengi_rwlock_wait_for_readers_at(cheng_rwlock *rwlock, const char *site)
+{
+    chengi_lock_insist(&rwlock->gate, wait_for_readers(rwlock, CHENG_FOREVER, site), site);
+}
+
 void chengi_rwlock_acquire_read_at(cheng_rwlock *rwlock, const char *site)
 {
     int rc = chengi_rwlock_acquire_read_until_at(rwlock, CHENG_FOREVER, site);
@@ -108,8 +115,8 @@ void chengi_rwlock_acquire_read_at(cheng_rwlock *rwlock, const char *site)
 
 void chengi_rwlock_acquire_write_at(cheng_rwlock *rwlock, const char *site)
 {
-    int rc = chengi_rwlock_acquire_write_until_at(rwlock, CHENG_FOREVER, site);
-    chengi_lock_insist(&rwlock->gate, rc, site);
+    chengi_lock_acquire_at(&rwlock->gate, site);
+    chengi_rwlock_wait_for_readers_at(rwlock, site);
 }
 
 void cheng_rwlock_acquire_read(cheng_rwlock *rwlock)

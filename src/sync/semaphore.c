@@ -35,14 +35,13 @@ static bool take(cheng_semaphore *semaphore, uint32_t *value)
     return false;
 }
 
-int cheng_semaphore_acquire_until(cheng_semaphore *semaphore, cheng_deadline deadline)
+/* Out of line: what need not wait needs no stack for it. */
+static CHENGI_NOINLINE int acquire_slowly(cheng_semaphore *semaphore, cheng_deadline deadline)
 {
     const struct why why = { CHENGI_WAIT_SEMAPHORE, semaphore, NULL };
     struct place place;
     uint32_t value;
     unsigned flags = 0;
-    if (likely(take(semaphore, &value)))
-        return 0;
     if (chengi_is_now(deadline))
         return -EAGAIN;
     int rc = chengi_place_find(&place, semaphore, semaphore->kind, CHENGI_ARENA_SEMAPHORE);
@@ -60,9 +59,16 @@ int cheng_semaphore_acquire_until(cheng_semaphore *semaphore, cheng_deadline dea
     return rc;
 }
 
+int cheng_semaphore_acquire_until(cheng_semaphore *semaphore, cheng_deadline deadline)
+{
+    uint32_t value;
+    return likely(take(semaphore, &value)) ? 0 : acquire_slowly(semaphore, deadline);
+}
+
 int cheng_semaphore_acquire(cheng_semaphore *semaphore)
 {
-    return cheng_semaphore_acquire_until(semaphore, CHENG_FOREVER);
+    uint32_t value;
+    return likely(take(semaphore, &value)) ? 0 : acquire_slowly(semaphore, CHENG_FOREVER);
 }
 
 int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n)

@@ -5,11 +5,13 @@
 
 static cheng_rwlock rwlock;
 static int readers, writers; /* inside; atomic, for readers share */
+static int value;            /* not atomic: the lock orders who reads and who writes it */
 
 static void look_around(void)
 {
     assert_int_equal(__atomic_add_fetch(&readers, 1, __ATOMIC_RELAXED) > 0, 1);
     assert_int_equal(__atomic_load_n(&writers, __ATOMIC_RELAXED), 0);
+    assert_true(value >= 0);
     __atomic_sub_fetch(&readers, 1, __ATOMIC_RELAXED);
 }
 
@@ -17,6 +19,7 @@ static void change_it(void)
 {
     assert_int_equal(__atomic_add_fetch(&writers, 1, __ATOMIC_RELAXED), 1);
     assert_int_equal(__atomic_load_n(&readers, __ATOMIC_RELAXED), 0);
+    value++;
     __atomic_sub_fetch(&writers, 1, __ATOMIC_RELAXED);
 }
 
@@ -92,6 +95,21 @@ EXPLORED(a_reader_and_two_writers)
     finish(a);
     finish(b);
     finish(c);
+    is_free();
+}
+
+/* The writer waits for the last of them, whatever wakes it before. */
+EXPLORED_WITH(readers_leave_one_by_one, .inside = true, .spurious = 1)
+{
+    for (int i = 0; i < 2; i++)
+        cheng_rwlock_acquire_read(&rwlock);
+    __atomic_store_n(&readers, 2, __ATOMIC_RELAXED);
+    cheng_task *a = start(CHENG_THREAD, writes, 1);
+    for (int i = 0; i < 2; i++) {
+        __atomic_sub_fetch(&readers, 1, __ATOMIC_RELAXED);
+        assert_int_equal(cheng_rwlock_release_read(&rwlock), 0);
+    }
+    finish(a);
     is_free();
 }
 

@@ -86,6 +86,7 @@ TEST(functions_without_macros)
     int (*read_until)(cheng_rwlock *, cheng_deadline) = &cheng_rwlock_acquire_read_until;
     int (*write_until)(cheng_rwlock *, cheng_deadline) = &cheng_rwlock_acquire_write_until;
     int (*release_read)(cheng_rwlock *) = &cheng_rwlock_release_read;
+    int (*release_write)(cheng_rwlock *) = &cheng_rwlock_release_write;
     read(&rwlock);
     assert_int_equal(read_until(&rwlock, CHENG_NOW), 0);
     assert_int_equal(write_until(&rwlock, CHENG_NOW), -EAGAIN);
@@ -94,9 +95,10 @@ TEST(functions_without_macros)
     assert_int_equal(release_read(&rwlock), -EPERM);
     write(&rwlock);
     assert_int_equal(read_until(&rwlock, CHENG_NOW), -EAGAIN);
-    assert_int_equal(cheng_rwlock_release_write(&rwlock), 0);
+    assert_int_equal(release_write(&rwlock), 0);
     assert_int_equal(write_until(&rwlock, CHENG_NOW), 0);
-    assert_int_equal(cheng_rwlock_release_write(&rwlock), 0);
+    assert_int_equal(release_write(&rwlock), 0);
+    assert_int_equal(release_write(&rwlock), -EPERM);
 }
 
 static int leave_by_return(void)

@@ -35,6 +35,9 @@ struct stage {
     cheng_condition condition;
     cheng_event event;
     cheng_semaphore semaphore;
+    cheng_rlock rlock;
+    cheng_once once;
+    cheng_wait_group group;
     cheng_queue *queue;
     cheng_lock unrelated;
     cheng_arena *other; /* one more, whose changes are states too */

@@ -1,0 +1,16 @@
+/* cheng_rwlock, to write. */
+#include <cheng.h>
+
+static cheng_rwlock rwlock __attribute__((aligned(128)));
+
+static inline void lock(void)
+{
+    cheng_rwlock_acquire_write(&rwlock);
+}
+
+static inline void unlock(void)
+{
+    (void)cheng_rwlock_release_write(&rwlock);
+}
+
+#include "../lock/lock.h"
