@@ -72,7 +72,7 @@ static void keep_magazine(void)
 
 static void thread_ended(void *value)
 {
-    if (value == table.main) /* nobody else changes it while the main thread lives */
+    if (value == load_relaxed(&table.main)) /* nobody else changes it while the main thread lives */
         store_relaxed(&table.main, NULL);
     if (value != &magazine)
         chengi_task_thread_ended(value);
