@@ -9,6 +9,7 @@
 #include <cheng/base.h>
 #include <cheng/condition.h>
 #include <cheng/coroutine.h>
+#include <cheng/dump.h>
 #include <cheng/event.h>
 #include <cheng/incident.h>
 #include <cheng/local.h>

@@ -12,6 +12,7 @@
 #include "run/worker.h"
 
 enum { LOOKS = 4, HOGS = 16 }; /* looks in one limit; hogs told of at one look */
+enum { TRIES = 1000 };         /* for a latch whose holder a debugger may have stopped */
 
 static struct {
     struct latch latch;
@@ -35,6 +36,22 @@ void chengi_watchdog_leave(struct worker *worker)
     chengi_latch_acquire(&dog.latch);
     chengi_list_remove(&worker->watched.link);
     chengi_latch_release(&dog.latch);
+}
+
+unsigned chengi_watchdog_running(struct cheng_task **out, unsigned room)
+{
+    unsigned count = 0, tries = TRIES;
+    while (!chengi_latch_try(&dog.latch)) {
+        if (--tries == 0)
+            return 0;
+        chengi_host_relax();
+    }
+    for (struct link *link = dog.workers.next; link != NULL && link != &dog.workers && count < room;
+         link = link->next)
+        out[count++] = (struct cheng_task *)(void *)load_relaxed(
+            CHENGI_CONTAINER(link, struct worker, watched.link)->watched.self);
+    chengi_latch_release(&dog.latch);
+    return count;
 }
 
 struct hog {

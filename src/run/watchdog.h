@@ -3,11 +3,15 @@
 #ifndef CHENG_RUN_WATCHDOG_H
 #define CHENG_RUN_WATCHDOG_H
 
+struct cheng_task;
 struct worker;
 
 /* A worker's thread begins, and ends. */
 void chengi_watchdog_enter(struct worker *worker);
 void chengi_watchdog_leave(struct worker *worker);
+
+/* Who runs on the workers that there are, `room` at the most; none if others keep the list of them latched. */
+unsigned chengi_watchdog_running(struct cheng_task **out, unsigned room);
 
 /* In a fork's child: nobody watches, and no worker has come along but the caller's. */
 void chengi_watchdog_after_fork(void);

@@ -418,3 +418,18 @@ int cheng_generator_yield(void *value, void **sent)
 {
     return chengi_generator_yield_at(value, sent, NULL);
 }
+
+void chengi_coroutines_each_suspended(const struct cheng_task *task,
+                                      void (*tell)(const char *site, void *context), void *context)
+{
+    struct coroutines *family = task->coroutines;
+    if (family == NULL)
+        return;
+    if (family->root.state == SUSPENDED)
+        tell(family->root.site, context);
+    for (struct link *link = family->members.next; link != &family->members; link = link->next) {
+        const cheng_coroutine *coroutine = CHENGI_CONTAINER(link, cheng_coroutine, link);
+        if (coroutine->state == SUSPENDED)
+            tell(coroutine->site, context);
+    }
+}
