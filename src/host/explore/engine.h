@@ -80,6 +80,7 @@ struct thread {
 
     struct spin spins[4];
     unsigned next_spin;
+    uint64_t yielded; /* effects at its last yield */
 
     struct clock clock;    /* what happened before its present */
     struct clock acquired; /* by relaxed loads: before what follows its next acquire fence */
@@ -159,12 +160,15 @@ struct engine {
     unsigned stalls;
     unsigned early; /* deadlines that have passed while others could go on, or before earlier ones */
     uint32_t steps;
+    uint32_t slice; /* steps since somebody else went on */
     uint64_t events, waits;
     int64_t now_ns;
     uint64_t random;         /* the strategy's */
     uint64_t program_random; /* what the program draws: the same in all schedules */
     unsigned spurious_left, failures_left;
     bool reuse;       /* freed memory is given out again */
+    bool patient;     /* who looks at the same again and again does so for longer */
+    bool forgotten;   /* an access that might race was, for lack of room */
     void *controller; /* its context */
     uintptr_t controller_tls;
     void (*at_end)(void *value);
@@ -306,6 +310,7 @@ void chengi_strategy_reset(void);
 /* For the strategy of all orders: what the present step touches, and whom it starts or wakes. */
 void chengi_strategy_touch(uintptr_t address, bool write);
 void chengi_strategy_enable(unsigned thread);
+void chengi_strategy_forestall(unsigned thread);
 
 /* ---- report.c ---- */
 

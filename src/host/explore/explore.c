@@ -122,12 +122,12 @@ static void fill_in(cheng_explore_options *o)
     o->cpus = o->cpus == 0 ? 2 : o->cpus;
 }
 
-/* ---- replay strings: NAME:SEED[r]:DEPARTURES ---- */
+/* ---- replay strings: NAME:SEED[r][p]:DEPARTURES ---- */
 
 void chengi_report_script(const struct script *script, char *text, size_t size)
 {
-    int length = snprintf(text, size, "%s:%llu%s:", E.options.name, (unsigned long long)E.options.seed,
-                          E.reuse ? "r" : "");
+    int length = snprintf(text, size, "%s:%llu%s%s:", E.options.name, (unsigned long long)E.options.seed,
+                          E.reuse ? "r" : "", E.patient ? "p" : "");
     for (unsigned i = 0; i < script->count && length > 0 && (size_t)length < size; i++) {
         const struct departure *d = &script->list[i];
         length += snprintf(text + length, size - (size_t)length, "%s%u.%u%c%u", i == 0 ? "" : ",", d->thread,
@@ -152,6 +152,8 @@ static bool read_script(const char *text, struct script *script)
     text += n;
     E.reuse = *text == 'r';
     text += E.reuse;
+    E.patient = *text == 'p';
+    text += E.patient;
     text += *text == ':';
     for (script->count = 0; script->count < DEPARTURES; text += n + (text[n] == ',')) {
         unsigned thread, step, value;
@@ -216,12 +218,14 @@ static bool systematic(const struct strategy *strategy)
 static void explore(cheng_explore_fn *test, void *arg, cheng_explore_result *result)
 {
     double begin = seconds_now(), limit = (double)E.options.time / 1e9;
-    while (result->schedules < E.options.schedules) {
+    for (uint64_t runs = 1; result->schedules < E.options.schedules;
+         runs++) { /* with those that are cut short */
         E.strategy = strategy_for(result->schedules);
         E.random = E.options.seed * 0x2545F4914F6CDD1Du + result->schedules;
         E.reuse = !systematic(E.strategy) && chengi_explore_random() % 2;
+        E.patient = !systematic(E.strategy) && chengi_explore_random() % 4 == 0;
         if (!E.strategy->begin()) {
-            result->complete = E.strategy->complete();
+            result->complete = E.strategy->complete() && !E.forgotten;
             break;
         }
         E.events = 0;
@@ -231,7 +235,7 @@ static void explore(cheng_explore_fn *test, void *arg, cheng_explore_result *res
         result->steps += E.steps;
         if (E.finding.kind != CHENG_FOUND_NOTHING)
             break;
-        if (result->schedules % 64 == 0 && seconds_now() - begin > limit)
+        if (runs % 16 == 0 && seconds_now() - begin > limit)
             break;
     }
     result->seconds = seconds_now() - begin;
@@ -350,7 +354,7 @@ enum cheng_finding cheng_explore(cheng_explore_fn *test, void *arg, const cheng_
         fprintf(stderr, "cheng-explore: %s\n", strerror(-rc));
         return CHENG_EXPLORE_ERROR;
     }
-    E.seen = false;
+    E.seen = E.forgotten = false;
     (void)cheng_current(); /* the library is awake, and need not be woken in each schedule */
     cheng_incident_hook *before = cheng_set_incident_hook(deadlock_found);
     chengi_strategy_reset();

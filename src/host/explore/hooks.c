@@ -173,10 +173,8 @@ static inline void before_atomic(uintptr_t address, unsigned size, bool write, u
     chengi_explore_point(address, write, pc);
     chengi_world_check(address, size, write, pc);
     chengi_race_access(address, size, write, true, pc);
-    if (write) {
+    if (write)
         chengi_world_dirty(address, size);
-        chengi_explore_effect();
-    }
 }
 
 #define ATOMIC(bits, type)                                                                                   \
@@ -199,6 +197,8 @@ static inline void before_atomic(uintptr_t address, unsigned size, bool write, u
         }                                                                                                    \
         before_atomic((uintptr_t)p, sizeof *p, true, HERE);                                                  \
         chengi_race_store((uintptr_t)p, order, false);                                                       \
+        if (*p != value)                                                                                     \
+            chengi_explore_effect();                                                                         \
         *p = value;                                                                                          \
         chengi_explore_record(E_WRITE, (uintptr_t)p, sizeof *p | ATOMIC_EVENT, (uint64_t)value, HERE, 0);    \
     }                                                                                                        \
@@ -265,6 +265,10 @@ static inline void before_atomic(uintptr_t address, unsigned size, bool write, u
         *p = after;                                                                                          \
         if (running)                                                                                         \
             chengi_explore_record(E_UPDATE, (uintptr_t)p, sizeof *p | ATOMIC_EVENT, (uint64_t)*p, HERE, 0);  \
+        if (running && *p != before)                                                                         \
+            chengi_explore_effect();                                                                         \
+        else if (running) /* a spin lock's exchange: it has only looked */                                   \
+            chengi_explore_looked(HERE, (uintptr_t)p, (uint64_t)before);                                     \
         return before;                                                                                       \
     }
 

@@ -5,10 +5,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -239,6 +241,19 @@ REAL _Noreturn void exit(int status)
     __builtin_unreachable();
 }
 
+/* At once: no other schedule would be run. */
+REAL _Noreturn void _exit(int status)
+{
+    if (E.running && status == 0)
+        chengi_explore_finish();
+    if (E.running)
+        chengi_explore_fail(CHENG_FOUND_FAILURE, HERE, 0, "exit with status %d", status);
+    for (;;)
+        syscall(SYS_exit_group, status);
+}
+
+REAL _Noreturn void _Exit(int status) __attribute__((alias("_exit")));
+
 /* ---- time ---- */
 
 REAL int clock_gettime(clockid_t clock, struct timespec *time)
@@ -332,15 +347,24 @@ REAL long random(void)
                      : ((long (*)(void))real("random"))();
 }
 
-/* ---- threads that are not Cheng's ---- */
+/* ---- what blocks, and threads that are not Cheng's: all threads would stand still, and nobody see why ---- */
 
-REAL int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*entry)(void *),
-                        void *argument)
-{
-    if (E.running)
-        chengi_explore_fail(CHENG_EXPLORE_ERROR, HERE, 0,
-                            "pthread_create: only Cheng's tasks can be explored");
-    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
-        (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))real("pthread_create");
-    return create(thread, attributes, entry, argument);
-}
+#define REFUSED(type, name, parameters, ...)                                                                 \
+    REAL type name parameters                                                                                \
+    {                                                                                                        \
+        if (E.running && for_program(HERE))                                                                  \
+            chengi_explore_fail(CHENG_EXPLORE_ERROR, HERE, 0,                                                \
+                                #name ": only Cheng's tasks and locks can be explored");                     \
+        return ((type(*) parameters)real(#name))(__VA_ARGS__);                                               \
+    }
+
+REFUSED(int, pthread_create,
+        (pthread_t * thread, const pthread_attr_t *attributes, void *(*entry)(void *), void *argument),
+        thread, attributes, entry, argument)
+REFUSED(int, pthread_join, (pthread_t thread, void **result), thread, result)
+REFUSED(int, pthread_mutex_lock, (pthread_mutex_t * mutex), mutex)
+REFUSED(int, pthread_rwlock_rdlock, (pthread_rwlock_t * lock), lock)
+REFUSED(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), lock)
+REFUSED(int, pthread_cond_wait, (pthread_cond_t * condition, pthread_mutex_t *mutex), condition, mutex)
+REFUSED(int, sem_wait, (sem_t * semaphore), semaphore)
+REFUSED(pid_t, fork, (void))

@@ -22,7 +22,7 @@ static const size_t heap_size = (size_t)THREADS << 30, pages_size = (size_t)32 <
 #define WORLD_SIZE (heap_size + pages_size)
 
 enum { GRAIN = 16, CLASSES = 64, LOG = 1 << 22 };
-enum { NEVER, LIVE, FREED }; /* of each grain of the heap */
+enum { NEVER, LIVE = GRAIN, FREED }; /* of each grain of the heap; below LIVE: so many bytes of it */
 
 /* Before each block of the heap. */
 struct header {
@@ -164,6 +164,14 @@ void chengi_world_begin(void)
     memset(w.free, 0, sizeof w.free);
 }
 
+static void set_live(uintptr_t block, size_t size)
+{
+    uint8_t *grains = w.grains + (block - world) / GRAIN;
+    memset(grains, LIVE, size / GRAIN);
+    if (size % GRAIN != 0)
+        grains[size / GRAIN] = size % GRAIN;
+}
+
 void chengi_world_restore(void)
 {
     while (w.log_count > 0) {
@@ -181,7 +189,7 @@ void chengi_world_restore(void)
     w.next_page = w.first_page;
     while (w.freed_count > 0) {
         const struct header *header = (const struct header *)w.freed[--w.freed_count] - 1;
-        memset(w.grains + (w.freed[w.freed_count] - world) / GRAIN, LIVE, (header->size + GRAIN - 1) / GRAIN);
+        set_live(w.freed[w.freed_count], header->size);
     }
 }
 
@@ -220,7 +228,8 @@ void chengi_world_check(uintptr_t address, size_t size, bool write, uintptr_t pc
         if (w.grains[grain] == FREED)
             chengi_explore_fail(CHENG_FOUND_USE_AFTER_FREE, pc, address, "a %s of freed memory by %s",
                                 write ? "write" : "read", chengi_explore_name(E.current));
-        if (w.grains[grain] == NEVER)
+        uintptr_t begins = world + grain * GRAIN, end = address + size - begins;
+        if (w.grains[grain] < (end < GRAIN ? end : GRAIN))
             chengi_explore_fail(CHENG_FOUND_OUT_OF_BOUNDS, pc, address,
                                 "a %s outside of every allocated block by %s", write ? "write" : "read",
                                 chengi_explore_name(E.current));
@@ -235,12 +244,11 @@ static unsigned class_of(size_t size)
 static void *give(struct header *header, size_t size)
 {
     uintptr_t block = (uintptr_t)(header + 1);
-    size_t grains = (size + GRAIN - 1) / GRAIN;
     header->size = (uint32_t)size;
     header->magic = MAGIC;
-    memset(w.grains + (block - world) / GRAIN, LIVE, grains);
+    set_live(block, size);
     if (E.running)
-        chengi_race_forget(block, grains * GRAIN);
+        chengi_race_forget(block, size);
     return (void *)block;
 }
 
@@ -297,13 +305,14 @@ void chengi_world_free(void *block, uintptr_t pc)
         chengi_explore_record(E_FREE, (uintptr_t)block, 0, 0, pc, 0);
     }
     unsigned class = class_of(header->size);
+    bool before = E.running && (uintptr_t)block < w.first[(((uintptr_t)block - world) >> 30)];
+    if (before && w.freed_count == sizeof w.freed / sizeof *w.freed)
+        chengi_explore_fail(CHENG_EXPLORE_ERROR, pc, 0,
+                            "one schedule frees more than %zu blocks from before it", w.freed_count);
     memset(grains, FREED, (header->size + GRAIN - 1) / GRAIN);
-    if (!E.running)
-        return;
-    if ((uintptr_t)block < w.first[(((uintptr_t)block - world) >> 30)]) {
-        if (w.freed_count < sizeof w.freed / sizeof *w.freed)
-            w.freed[w.freed_count++] = (uintptr_t)block;
-    } else if (E.reuse && class != 0) {
+    if (before) {
+        w.freed[w.freed_count++] = (uintptr_t)block;
+    } else if (E.running && E.reuse && class != 0) {
         header->next = w.free[E.current->id][class];
         w.free[E.current->id][class] = header;
     }

@@ -57,11 +57,14 @@ static size_t hash(uintptr_t key, size_t size)
     return (size_t)(key * 0x9E3779B97F4A7C15u >> 32) & (size - 1);
 }
 
-static struct granule *granule_of(uintptr_t key)
+/* NULL: there is none, and none is to be made. */
+static struct granule *granule_of(uintptr_t key, bool make)
 {
     for (size_t i = hash(key, GRANULES);; i = (i + 1) & (GRANULES - 1)) {
         struct granule *g = &granules[i];
         if (g->schedule != schedule) {
+            if (!make)
+                return NULL;
             if (++granules_used > GRANULES / 4 * 3)
                 chengi_explore_fail(CHENG_EXPLORE_ERROR, 0, 0, "one schedule touches more than %d bytes",
                                     GRANULES / 4 * 3 * 8);
@@ -134,9 +137,9 @@ void chengi_race_load(uintptr_t address, int order)
 void chengi_race_store(uintptr_t address, int order, bool update)
 {
     struct thread *self = E.current;
-    const struct clock *carried = releases(order)      ? &self->clock
-                                  : self->has_released ? &self->released
-                                                       : NULL;
+    const struct clock *carried = self->has_released ? &self->released : NULL;
+    if (releases(order))
+        carried = &self->clock;
     struct word *word = word_of(address, carried != NULL);
     if (word == NULL)
         return;
@@ -189,7 +192,7 @@ static _Noreturn void race(const struct cell *cell, uintptr_t address, unsigned 
 static void access_granule(uintptr_t key, unsigned mask, unsigned flags, uintptr_t address, uintptr_t pc)
 {
     struct thread *self = E.current;
-    struct granule *g = granule_of(key);
+    struct granule *g = granule_of(key, !(flags & FREE)); /* freed memory is known without */
     const struct cell now = { self->clock.at[self->id],
                               (uint32_t)(pc - chengi_world_image()),
                               chengi_explore_fiber(self)->name,
@@ -197,6 +200,8 @@ static void access_granule(uintptr_t key, unsigned mask, unsigned flags, uintptr
                               (uint8_t)mask,
                               (uint8_t)flags };
     struct cell *place = NULL;
+    if (g == NULL)
+        return;
     for (unsigned i = 0; i < g->count; i++) {
         struct cell *c = &g->cells[i];
         bool ordered = c->clock <= self->clock.at[c->thread];
@@ -213,8 +218,18 @@ static void access_granule(uintptr_t key, unsigned mask, unsigned flags, uintptr
             }
         }
     }
-    if (place == NULL)
-        place = g->count < CELLS ? &g->cells[g->count++] : &g->cells[self->step % CELLS];
+    if (place == NULL && g->count < CELLS)
+        place = &g->cells[g->count++];
+    for (unsigned i = 0; place == NULL && i < CELLS; i++) /* no room: one cell for several bytes */
+        if (g->cells[i].thread == now.thread && g->cells[i].clock == now.clock &&
+            g->cells[i].flags == flags) {
+            g->cells[i].mask |= (uint8_t)mask;
+            return;
+        }
+    if (place == NULL) {
+        place = &g->cells[self->step % CELLS];
+        E.forgotten = true;
+    }
     *place = now;
 }
 
@@ -240,6 +255,8 @@ void chengi_race_free(uintptr_t address, size_t size, uintptr_t pc)
 
 void chengi_race_forget(uintptr_t address, size_t size)
 {
+    struct granule *g;
     for (uintptr_t key = address >> 3; key <= (address + size - 1) >> 3; key++)
-        granule_of(key)->count = 0;
+        if ((g = granule_of(key, false)) != NULL)
+            g->count = 0;
 }

@@ -19,7 +19,7 @@
 #define E chengi_engine
 struct engine chengi_engine;
 
-enum { GUARD_SIZE = 1 << 16, SPIN_LOOKS = 2, STALLS_MOST = 2000 };
+enum { GUARD_SIZE = 1 << 16, SPIN_LOOKS = 2, SPIN_LOOKS_PATIENT = 64, STALLS_MOST = 2000, SLICES = 16 };
 
 /* ---- the thread pointer ----
  *
@@ -110,6 +110,7 @@ static int new_thread(void *(*entry)(void *), void *argument, struct thread **ou
     thread->clock.at[thread->id] = 1;
     thread->context = chengi_switch_prepare(stack + STACK_SIZE, thread_main, thread);
     thread->fiber = thread->id;
+    thread->yielded = UINT64_MAX;
     E.fibers[thread->id] = (struct fiber){ .name = thread->id };
     snprintf(E.names[thread->id], NAME_SIZE, thread->id == 0 ? "MainThread" : "thread-%u", thread->id);
     E.ready |= BIT(thread->id);
@@ -260,8 +261,14 @@ static void end_wait(struct thread *thread, bool timed_out)
 static void schedule(bool forced)
 {
     struct thread *self = E.current;
-    uint32_t ready = E.ready & ~E.idle, enabled;
     unsigned fallback = self->id;
+    /* Whoever goes on for so long while others could may wait for them in a way that does not look like it. */
+    E.slice = forced ? 0 : E.slice + 1;
+    if (E.slice > E.options.steps / SLICES && ((E.ready & ~E.idle & ~BIT(self->id)) | E.timed) != 0) {
+        E.slice = 0;
+        E.idle |= BIT(self->id);
+    }
+    uint32_t ready = E.ready & ~E.idle, others = ready & ~BIT(self->id), enabled;
     if (++E.steps > E.options.steps)
         chengi_explore_fail(CHENG_FOUND_LIVELOCK, 0, 0, "more than %u steps: does it ever end?",
                             E.options.steps);
@@ -272,8 +279,9 @@ static void schedule(bool forced)
     } else {
         enabled = ready;
         forced = forced || !(ready & BIT(self->id));
-        uint32_t higher = ready & ~(BIT(self->id) | (BIT(self->id) - 1));
-        fallback = !forced ? self->id : (unsigned)__builtin_ctz(higher != 0 ? higher : ready);
+        uint32_t higher = others & ~(BIT(self->id) - 1);
+        if (forced && others != 0)
+            fallback = (unsigned)__builtin_ctz(higher != 0 ? higher : others);
     }
     unsigned to;
     if (E.strategy == NULL) {
@@ -293,6 +301,7 @@ static void schedule(bool forced)
         end_wait(next, true);
     }
     if (next != self) {
+        E.slice = 0;
         if (!forced)
             chengi_explore_record(E_SWITCH, 0, 0, 0, 0, to);
         switch_to(next);
@@ -339,7 +348,7 @@ void chengi_explore_looked(uintptr_t pc, uintptr_t address, uint64_t value)
         spin->value = value;
         spin->effects = E.effects;
         spin->rounds = 0;
-    } else if (++spin->rounds >= SPIN_LOOKS) {
+    } else if (++spin->rounds >= (E.patient ? SPIN_LOOKS_PATIENT : SPIN_LOOKS)) {
         spin->rounds = 0;
         E.idle |= BIT(self->id);
         schedule(true);
@@ -421,17 +430,23 @@ void chengi_host_wake(uint32_t *word, unsigned n, bool shared)
             return;
         struct thread *chosen = waiters[count <= n + 1 ? 0 : chengi_explore_choose(count, 50)];
         chengi_explore_record(E_WAKE, (uintptr_t)word, 4, 0, 0, chosen->id);
+        if (chosen->deadline_ns != 0)
+            chengi_strategy_forestall(chosen->id);
         end_wait(chosen, false);
         chengi_strategy_enable(chosen->id);
         chengi_explore_effect();
     }
 }
 
+/* It may come back at once; but if nothing has been written since the last time, then it would do so for ever. */
 void chengi_host_yield(void)
 {
+    struct thread *self = E.current;
     if (!E.running)
         return;
-    E.idle |= BIT(E.current->id);
+    if (self->yielded == E.effects)
+        E.idle |= BIT(self->id);
+    self->yielded = E.effects;
     schedule(true);
 }
 
@@ -455,6 +470,7 @@ void chengi_explore_run(cheng_explore_fn *function, void *argument)
     E.stalls = 0;
     E.early = 0;
     E.steps = 0;
+    E.slice = 0;
     E.waits = 0;
     E.now_ns = 1000000000;
     E.spurious_left = E.options.spurious;

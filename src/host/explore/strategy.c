@@ -119,10 +119,10 @@ struct node {
     uint32_t cost;        /* preemptions before it */
     uint32_t free_option; /* the one that is no preemption; all if none is */
     /* all */
-    uint32_t wanted, sleeping;
-    uint8_t thread;             /* whose step it begins */
-    bool of_threads;            /* else of another choice */
-    struct footprint footprint; /* of that step */
+    uint32_t wanted, sleeping, divided; /* divided: whose step here was, by other choices */
+    uint8_t thread;                     /* whose step it begins */
+    bool of_threads;                    /* else of another choice */
+    struct footprint footprint;         /* of that step */
     struct footprint slept[THREADS];
 };
 
@@ -279,13 +279,20 @@ static bool independent(struct footprint a, struct footprint b)
     return true;
 }
 
-/* Step `at` might have come before step `other`: then it must be tried there. */
+/* The node where the step began that node `index` is in: other choices divide a step. NULL: before the first. */
+static struct node *beginning(uint32_t index)
+{
+    while (index > 0 && !all.nodes[index].of_threads)
+        index--;
+    return all.nodes[index].of_threads ? &all.nodes[index] : NULL;
+}
+
+/* A step of `thread` might have come before step `other`: then it must be tried there. */
 static void might_swap(uint32_t other, unsigned thread)
 {
-    struct node *node = &all.nodes[other];
-    if (!node->of_threads)
-        return;
-    node->wanted |= node->enabled & BIT(thread) ? BIT(thread) : node->enabled;
+    struct node *node = beginning(other);
+    if (node != NULL)
+        node->wanted |= node->enabled & BIT(thread) ? BIT(thread) : node->enabled;
 }
 
 static void join_order(struct clock *to, const struct clock *from)
@@ -357,6 +364,14 @@ void chengi_strategy_enable(unsigned thread)
     enabled_by_step |= BIT(thread);
 }
 
+/* The present step wakes it. Its deadline might have passed just before: no step to come can tell. */
+void chengi_strategy_forestall(unsigned thread)
+{
+    struct node *node = step_open ? beginning(all.depth - 1) : NULL;
+    if (node != NULL)
+        node->wanted |= node->enabled & BIT(thread);
+}
+
 static bool all_begin(void)
 {
     all.depth = 0;
@@ -399,7 +414,7 @@ static struct node *next_node(uint32_t options, uint32_t fallback, bool of_threa
         chengi_explore_fail(CHENG_FOUND_LIVELOCK, 0, 0, "more than %d choices", NODES);
     node->enabled = options;
     node->of_threads = of_threads;
-    node->sleeping = 0;
+    node->sleeping = node->divided = 0;
     node->chosen = fallback;
     node->tried = 0;
     all.count++;
@@ -415,7 +430,9 @@ static void put_to_sleep(struct node *node)
         continue;
     if (last == node || !last->of_threads)
         return;
-    for (uint32_t m = (last->sleeping | last->tried) & ~BIT(last->chosen); m != 0; m &= m - 1) {
+    /* what a divided step touches is not known as a whole: it cannot sleep */
+    uint32_t asleep = (last->sleeping | (last->tried & ~last->divided)) & ~BIT(last->chosen);
+    for (uint32_t m = asleep; m != 0; m &= m - 1) {
         unsigned thread = (unsigned)__builtin_ctz(m);
         bool sleeps = true;
         for (struct node *n = last; n < node && sleeps; n++)
@@ -465,7 +482,9 @@ static unsigned all_choose(unsigned n)
 {
     end_step();
     bool fresh = all.depth == all.count;
-    struct node *node = next_node((n >= 32 ? 0 : BIT(n)) - 1, 0, false);
+    struct node *node = next_node((n >= 32 ? 0 : BIT(n)) - 1, 0, false), *first = beginning(all.depth - 1);
+    if (first != NULL)
+        first->divided |= BIT(first->chosen);
     if (fresh) {
         node->tried = 1;
         node->wanted = node->enabled;

@@ -1,0 +1,177 @@
+/* What a reader of the explorer found: bugs that it missed, although it said that it had seen every order; correct programs
+ * that it accused (docs/reviews/2026-11-22-explore.md). */
+#include "explore/explored.h"
+
+#include <stdlib.h>
+
+static int ready, word, gave_up;
+
+static void both(cheng_fn *first, cheng_fn *second)
+{
+    cheng_task *a = start(CHENG_THREAD, first, 0), *b = start(CHENG_THREAD, second, 1);
+    finish(a);
+    finish(b);
+}
+
+static void wait_for(const int *flag)
+{
+    while (!__atomic_load_n(flag, __ATOMIC_SEQ_CST))
+        continue;
+}
+
+/* ---- a spin lock by exchange: it writes all the time, and changes nothing ---- */
+
+static unsigned char spin_lock;
+static int count;
+
+static int add_spinning(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    while (__atomic_exchange_n(&spin_lock, 1, __ATOMIC_ACQUIRE))
+        continue;
+    count++;
+    __atomic_store_n(&spin_lock, 0, __ATOMIC_RELEASE);
+    return 0;
+}
+
+EXPLORED_ALL(spin_lock_by_exchange)
+{
+    both(add_spinning, add_spinning);
+    assert_int_equal(count, 2);
+}
+
+EXPLORED_WITH(spin_lock_by_lot, .strategy = CHENG_EXPLORE_PCT, .schedules = 10000)
+{
+    both(add_spinning, add_spinning);
+}
+
+/* ---- a yield may come back at once ---- */
+
+static int store_twice(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    wait_for(&ready);
+    __atomic_store_n(&word, 1, __ATOMIC_SEQ_CST);
+    cheng_yield();
+    __atomic_store_n(&word, 2, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static int look_once(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    __atomic_store_n(&ready, 1, __ATOMIC_SEQ_CST);
+    assert_int_not_equal(__atomic_load_n(&word, __ATOMIC_SEQ_CST), 2);
+    return 0;
+}
+
+FINDS(CHENG_FOUND_FAILURE, yield_that_comes_back)
+{
+    both(store_twice, look_once);
+}
+
+/* ---- who looks fifty times and then gives up has not waited for ever ---- */
+
+static int look_fifty_times(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    __atomic_store_n(&ready, 1, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < 50; i++)
+        if (__atomic_load_n(&word, __ATOMIC_SEQ_CST))
+            return 0;
+    __atomic_store_n(&gave_up, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static int answer_late(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    wait_for(&ready);
+    assert_int_equal(__atomic_load_n(&gave_up, __ATOMIC_SEQ_CST), 0);
+    __atomic_store_n(&word, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+FINDS(CHENG_FOUND_FAILURE, bounded_spin)
+{
+    both(look_fifty_times, answer_late);
+}
+
+/* ---- eight bytes, written one by one, are eight accesses to one granule ---- */
+
+static char text[8];
+
+static int write_text(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    for (volatile int i = 0; i < 8; i++)
+        text[i] = (char)i;
+    __atomic_store_n(&ready, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int read_byte(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    if (__atomic_load_n(&ready, __ATOMIC_RELAXED))
+        assert_int_equal(text[6], 6);
+    return 0;
+}
+
+FINDS(CHENG_FOUND_RACE, one_byte_of_eight)
+{
+    both(write_text, read_byte);
+}
+
+/* ---- the last bytes of a block; large blocks; the end without cleaning up ---- */
+
+FINDS(CHENG_FOUND_OUT_OF_BOUNDS, written_past_ten_bytes)
+{
+    volatile size_t end = 10;
+    volatile char *bytes = malloc(10);
+    bytes[end] = 1;
+}
+
+EXPLORED_WITH(large_block, .schedules = 100)
+{
+    volatile char *bytes = malloc(4 << 20);
+    bytes[5] = 1;
+    free((void *)bytes);
+}
+
+FINDS(CHENG_FOUND_FAILURE, exit_at_once)
+{
+    _Exit(1);
+}
+
+/* ---- a deadline that passes just before the wake ---- */
+
+static cheng_event event;
+
+static int wait_a_while(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    __atomic_store_n(&ready, 1, __ATOMIC_SEQ_CST);
+    assert_int_equal(cheng_event_wait_until(&event, cheng_after(CHENG_SECOND)), 0);
+    return 0;
+}
+
+static int set_late(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    wait_for(&ready);
+    cheng_event_set(&event);
+    return 0;
+}
+
+static void set_and_wait(void *unused)
+{
+    (void)unused;
+    both(wait_a_while, set_late);
+}
+
+TEST(deadline_before_the_wake)
+{
+    cheng_explore_options options = { .strategy = CHENG_EXPLORE_ALL, .quiet = true };
+    assert_int_equal(cheng_explore(set_and_wait, NULL, &options), CHENG_FOUND_FAILURE);
+}
