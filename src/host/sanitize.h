@@ -2,6 +2,7 @@
 #ifndef CHENG_HOST_SANITIZE_H
 #define CHENG_HOST_SANITIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -22,6 +23,8 @@
 #if defined(CHENGI_ASAN)
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **old_bottom, size_t *old_size);
+void __lsan_disable(void);
+void __lsan_enable(void);
 void __lsan_register_root_region(const void *base, size_t size);
 void __lsan_unregister_root_region(const void *base, size_t size);
 void __asan_unpoison_memory_region(const volatile void *base, size_t size);
@@ -52,6 +55,15 @@ static inline void chengi_sanitize_pages(const void *base, size_t size)
     (void)base, (void)size;
 #if defined(CHENGI_ASAN)
     __lsan_register_root_region(base, size);
+#endif
+}
+
+/* What libc allocates in between is no leak: it hangs on a thread that a fork's child has not. */
+static inline void chengi_sanitize_keep(bool begins)
+{
+    (void)begins;
+#if defined(CHENGI_ASAN)
+    (begins ? __lsan_disable : __lsan_enable)();
 #endif
 }
 

@@ -1,7 +1,7 @@
 /* The scheduler by time and priority. */
 #include "unit/actors.h"
 
-static char said[64];
+static char said[128];
 
 static int say(const void *argument, void *result)
 {

@@ -12,6 +12,7 @@
 #include "base/compiler.h"
 #include "host/host.h"
 #include "host/latch.h"
+#include "host/sanitize.h"
 
 static pthread_key_t end_key;
 
@@ -41,9 +42,12 @@ int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), v
         return -rc;
     }
     exit_hook = at_exit;
-    if (&__cxa_thread_atexit_impl != NULL)
+    if (&__cxa_thread_atexit_impl != NULL) {
+        chengi_sanitize_keep(true);
         __cxa_thread_atexit_impl(before_exit_handlers, NULL,
                                  &end_key); /* the address says in which library */
+        chengi_sanitize_keep(false);
+    }
     return 0;
 }
 
