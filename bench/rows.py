@@ -57,6 +57,10 @@ row("wake.2cores", "ns", "lower", "pthread go floor:futex", "1.0 * floor_futex",
     about="the same, each thread on its core")
 row("thread.startjoin", "ns", "lower", "pthread glib", "1.1 * pthread", about="start and join a thread")
 
+for act, about in (("set", "one of a million timers is set, in no order of their times"),
+                   ("cancel", "one of them is cancelled, in another order")):
+    row(f"timer.{act}", "ns", "lower", "libuv go", "1.0 * libuv", "1.0 * go", about=about)
+
 row("coroutine.switch", "ns", "lower", "fcontext greenlet", "1.0 * fcontext", about="one stack for another")
 row("coroutine.generator", "ns", "lower", "fcontext", "3 * fcontext", about="one value of a generator")
 row("coroutine.yield", "ns", "lower", "fcontext fiber go gevent", "4.0 * fcontext", "0.3 * go",
