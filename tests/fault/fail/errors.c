@@ -54,7 +54,9 @@ static const struct rule rules[] = {
          ENOMEM), /* each time, the slots of a thread are lost: nobody is told of its end */
     FATAL("pthread_atfork", "chengi_host_set_hooks", ENOMEM),
     LASTING("pthread_atfork", NULL, ENOMEM),
+    FATAL("atexit", NULL, ENOMEM),
     LASTING("sched_getaffinity", NULL, EINVAL), /* more than 1024 CPUs */
+    RULE("sched_setaffinity", NULL, EINVAL),
     RULE("sigaltstack", "chengi_host_fault_stack", ENOMEM, EPERM),
     NEVER("sigaltstack", "chengi_host_fault_stack_free", "takes our own stack away, while nobody is on it"),
 
@@ -153,6 +155,7 @@ bool is_harmless(const char *call)
         "freeaddrinfo",
         /* no failure that could be met here */
         "__cxa_get_globals",
+        "__cxa_thread_atexit_impl", /* the wait is an exit handler then */
         "__errno_location",
         "__sched_cpucount",
         "abort",

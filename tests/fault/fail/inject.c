@@ -185,6 +185,7 @@ CALL(int, pthread_create,
      (thread, attributes, entry, arg), error, NOTHING)
 CALL(int, pthread_setspecific, (pthread_key_t key, const void *value), (key, value), error, NOTHING)
 CALL(int, sched_getaffinity, (pid_t pid, size_t size, cpu_set_t *set), (pid, size, set), -1, NOTHING)
+CALL(int, sched_setaffinity, (pid_t pid, size_t size, const cpu_set_t *set), (pid, size, set), -1, NOTHING)
 CALL(int, sigaltstack, (const stack_t *stack, stack_t *old), (stack, old), -1, NOTHING)
 
 CALL(int, eventfd, (unsigned value, int flags), (value, flags), -1, NEW_DESCRIPTOR)
@@ -419,4 +420,10 @@ CALL(int, pthread_atfork, (void (*before)(void), void (*in_parent)(void), void (
 {
     int error = fault_at(__builtin_return_address(0));
     return error != 0 ? error : pthread_atfork(before, in_parent, in_child);
+}
+
+CALL(int, atexit, (void (*function)(void)))
+{
+    int error = fault_at(__builtin_return_address(0));
+    return error != 0 ? error : atexit(function);
 }
