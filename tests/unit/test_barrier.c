@@ -183,10 +183,9 @@ static int act_slowly(void *unused)
     return cheng_event_wait(&may_end);
 }
 
-static int come_with_deadline(void *unused)
+static int come_with_deadline(void *deadline)
 {
-    (void)unused;
-    return cheng_barrier_wait_until(&barrier, NULL, cheng_after(50 * CHENG_MILLISECOND));
+    return cheng_barrier_wait_until(&barrier, NULL, *(cheng_deadline *)deadline);
 }
 
 /* Once all are there only the action counts: not a deadline, a cancel, abort or reset. */
@@ -197,7 +196,9 @@ TEST(nothing_ends_a_round_that_is_full)
         barrier = (cheng_barrier)CHENG_BARRIER(3, act_slowly, NULL);
         cheng_event_clear(&acting);
         cheng_event_clear(&may_end);
-        actor_start(&late, place, come_with_deadline, NULL);
+        cheng_deadline deadline =
+            cheng_after((slowed_down() ? 5 : 1) * CHENG_SECOND); /* all have come by then */
+        actor_start(&late, place, come_with_deadline, &deadline);
         actor_start(&cancelled, place, come, NULL);
         wait_until_blocked(cancelled.self, CHENGI_WAIT_BARRIER);
         wait_until_blocked(late.self, CHENGI_WAIT_BARRIER);
@@ -205,7 +206,8 @@ TEST(nothing_ends_a_round_that_is_full)
         assert_int_equal(cheng_event_wait(&acting), 0);
         assert_int_equal(cheng_barrier_waiting(&barrier), 3);
         cheng_cancel(cancelled.self);
-        cheng_sleep(60 * CHENG_MILLISECOND);
+        while (cheng_clock_ns() < deadline.at_ns + CHENG_MILLISECOND)
+            cheng_sleep(CHENG_MILLISECOND);
         assert_int_equal(cheng_barrier_wait_until(&barrier, NULL, CHENG_NOW), -EAGAIN);
         actor_start(&outsider, place, come, NULL); /* waits for the next round */
         wait_until_blocked(outsider.self, CHENGI_WAIT_BARRIER);
