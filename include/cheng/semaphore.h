@@ -29,7 +29,6 @@
  *   -ECANCELED   the calling task was cancelled
  *   -EOVERFLOW   release: the value would pass its bound, or 2^31 - 1; nothing was given
  *   -EINVAL      not a semaphore, or a private one inside an arena
- *   -ENOTSUP     share: it is bounded
  *   -EBADMSG     the arena around it is corrupted
  *   -EOPNOTSUPP  its arena is not attached in this process */
 #ifndef CHENG_SEMAPHORE_H
@@ -73,8 +72,8 @@ CHENG_API int cheng_semaphore_release(cheng_semaphore *semaphore, unsigned n);
 /* A snapshot. */
 CHENG_API unsigned cheng_semaphore_value(const cheng_semaphore *semaphore);
 
-/* Makes a semaphore that lies inside the arena shared, with that value; before its first use. It may not be
- * a bounded one. */
+/* Makes a semaphore that lies inside the arena shared, with that value and no bound; before its first
+ * use, and once; the content is overwritten. */
 CHENG_API CHENG_NODISCARD int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore,
                                                     unsigned value);
 

@@ -79,10 +79,9 @@ int cheng_semaphore_share(cheng_arena *arena, cheng_semaphore *semaphore, unsign
         kind_of(arena, semaphore, sizeof *semaphore, _Alignof(cheng_semaphore), CHENGI_ARENA_SEMAPHORE);
     if (kind == 0 || value > INT_MAX)
         return -EINVAL;
-    if (semaphore->most != 0)
-        return -ENOTSUP;
     semaphore->value = value;
     semaphore->waiters = 0;
+    semaphore->most = 0;
     store_release(&semaphore->kind, kind);
     return 0;
 }
