@@ -81,16 +81,20 @@ static int64_t key_of(const void *item)
     return key;
 }
 
-static inline bool before(const struct store *store, const struct entry *a, const struct entry *b)
+static CHENGI_NOINLINE bool equal_before(const struct store *store, const struct entry *a,
+                                         const struct entry *b)
 {
-    if (a->key != b->key)
-        return a->key < b->key;
     if (store->compare != NULL) {
         int order = store->compare(item_at(store, a->slot), item_at(store, b->slot));
         if (order != 0)
             return order < 0;
     }
     return a->number < b->number;
+}
+
+static inline bool before(const struct store *store, const struct entry *a, const struct entry *b)
+{
+    return a->key < b->key || (unlikely(a->key == b->key) && equal_before(store, a, b));
 }
 
 static void sift_up(struct store *store, size_t hole, struct entry entry)
@@ -113,10 +117,11 @@ static void take_first(struct store *store)
     size_t hole = 0, child, size = store->size - 1;
     while ((child = hole * CHILDREN + 1) < size) {
         size_t end = child + CHILDREN < size ? child + CHILDREN : size, least = child;
+        const struct entry *first = &entries[child];
         while (++child < end)
-            if (before(store, &entries[child], &entries[least]))
-                least = child;
-        entries[hole] = entries[least];
+            if (before(store, &entries[child], first))
+                first = &entries[least = child];
+        entries[hole] = *first;
         hole = least;
     }
     if (size > 0)
