@@ -124,8 +124,8 @@ static inline struct cheng_task *chengi_runner_self(void)
 
 static inline void chengi_runner_become(struct cheng_task *runner)
 {
-    /* relaxed: the watchdog looks */
-    __atomic_store_n(&chengi_self, (struct chengi_self *)(void *)runner, __ATOMIC_RELAXED);
+    /* release: partner is the watchdog, which reads the name */
+    __atomic_store_n(&chengi_self, (struct chengi_self *)(void *)runner, __ATOMIC_RELEASE);
 }
 
 /* A free slot with a new ident, everything else zero. NULL: no memory. */

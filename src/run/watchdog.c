@@ -70,11 +70,12 @@ static bool hogs(struct worker *worker, int64_t now, struct hog *hog)
         watched->told = false;
         return false;
     }
-    if (watched->told || now - watched->since_ns < dog.limit_ns)
-        return false;
+    struct cheng_task *task = (struct cheng_task *)(void *)load_acquire(watched->self);
+    if (watched->told || now - watched->since_ns < dog.limit_ns || task == NULL || task == worker->root)
+        return false; /* the root: it is about to go on with another */
     watched->told = true;
-    *hog = (struct hog){ (struct cheng_task *)(void *)load_relaxed(watched->self), now - watched->since_ns };
-    return hog->task != NULL && hog->task != worker->root;
+    *hog = (struct hog){ task, now - watched->since_ns };
+    return true;
 }
 
 static unsigned look(struct hog *found)
@@ -88,9 +89,10 @@ static unsigned look(struct hog *found)
 
 static void tell(const struct hog *hog)
 {
-    char text[160];
-    snprintf(text, sizeof text, "%s has run for %lld ms without letting others run\n",
-             chengi_runner_name(hog->task), (long long)(hog->ns / 1000000));
+    char text[160], name[CHENG_NAME_SIZE];
+    chengi_runner_copy_name(hog->task, name); /* it may end any time, and its slot be another's */
+    snprintf(text, sizeof text, "%s has run for %lld ms without letting others run\n", name,
+             (long long)(hog->ns / 1000000));
     chengi_incident(CHENG_HOG, -EBUSY, hog->task, text);
 }
 
