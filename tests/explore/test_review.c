@@ -130,6 +130,7 @@ FINDS(CHENG_FOUND_OUT_OF_BOUNDS, written_past_ten_bytes)
     volatile size_t end = 10;
     volatile char *bytes = malloc(10);
     bytes[end] = 1;
+    free((void *)bytes);
 }
 
 EXPLORED_WITH(large_block, .schedules = 100)

@@ -102,7 +102,7 @@ static int perform(const void *arg, void *result)
 
 static void run_program(void *unused)
 {
-    cheng_task *tasks[MANY_TASKS];
+    cheng_task *tasks[MANY_TASKS] = { NULL };
     (void)unused;
     for (long i = 0; i < shared->count; i++)
         tasks[i] = start(shared->tasks[i], perform, i);
