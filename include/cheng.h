@@ -9,14 +9,17 @@
 #include <cheng/base.h>
 #include <cheng/condition.h>
 #include <cheng/coroutine.h>
+#include <cheng/datagram.h>
 #include <cheng/dump.h>
 #include <cheng/event.h>
+#include <cheng/file.h>
 #include <cheng/incident.h>
 #include <cheng/local.h>
 #include <cheng/lock.h>
 #include <cheng/loop.h>
 #include <cheng/once.h>
 #include <cheng/queue.h>
+#include <cheng/reader.h>
 #include <cheng/rlock.h>
 #include <cheng/rwlock.h>
 #include <cheng/sched.h>

@@ -7,7 +7,8 @@
 #include "io/sys_socket.h"
 
 /* Numbers are taken apart here; names are looked up on a helper thread. A host of NULL is every address of this
- * machine. */
-int chengi_resolve(struct net_addresses *out, const char *host, const char *service, cheng_deadline deadline);
+ * machine; "unix:…" is one address. */
+int chengi_resolve(struct net_addresses *out, const char *host, const char *service, bool datagram,
+                   cheng_deadline deadline);
 
 #endif

@@ -1,4 +1,4 @@
-/* Stream sockets. A direction's word:
+/* Sockets, and what streams do. A direction's word:
  *
  *   READY   trying is worth while: set by the poller's events, and before the first try; cleared by the task
  *           that tries, before it tries, so that an event that comes in between is not lost
@@ -15,12 +15,14 @@
  * room for has emptied the socket and leaves READY clear: the next read parks without a system call. But not
  * after HUNG_UP: data and end may have come as one event, so the end, still to be read, will not be told again.
  *
- * `users` says who is inside: READER, WRITER, CLOSING. The descriptor is closed by whoever leaves the word at
+ * Of a datagram socket several may send; whoever waited for room and got it sets READY again, for the others.
+ *
+ * `users` says who is inside: READER, WRITER, SENDERs, CLOSING. The descriptor is closed by whoever leaves the word at
  * CLOSING alone, so that no call uses a number that is another file by now.
  *
  * Records are never given back to the system: a poller's event may come late, and then sets READY in a record
  * that is free or another socket, which costs one try in vain. */
-#include <cheng/socket.h>
+#include "io/socket.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,28 +32,15 @@
 #include "base/deadline.h"
 #include "host/host.h"
 #include "host/latch.h"
-#include "io/resolve.h"
-#include "io/sys_socket.h"
 #include "park/park.h"
 #include "run/runner.h"
 #include "run/upcalls.h"
-#include "run/worker.h"
 
 enum { READY = 1, CLOSED = 2, HUNG_UP = 4 };
-enum { READER = 1, WRITER = 2, CLOSING = 4 };
-
-struct cheng_socket {
-    struct watch watch; /* first: its address is the event's data */
-    int fd;
-    uint32_t users;
-    uint32_t in, out;
-    uint64_t poller;           /* id of the one that watches it, as far as we know */
-    struct cheng_socket *next; /* free records */
-};
-
 static struct {
     struct latch latch;
     struct cheng_socket *free;
+    struct cheng_socket *newest; /* of all: pushed without the latch, for a fork's child */
 } records;
 
 /* ---- events ---- */
@@ -89,7 +78,7 @@ static int watch(struct cheng_socket *s)
 
 /* ---- records ---- */
 
-static int socket_new(cheng_socket **out, int fd)
+int chengi_socket_new(cheng_socket **out, int fd)
 {
     chengi_latch_acquire(&records.latch);
     struct cheng_socket *s = records.free;
@@ -100,6 +89,11 @@ static int socket_new(cheng_socket **out, int fd)
         if ((s = calloc(1, sizeof *s)) == NULL)
             return -ENOMEM;
         s->watch.ready = on_event; /* for good: a late event may be looking at it */
+        s->older = load_relaxed(&records.newest);
+        /* release: partner is the child of a fork, which walks the list without a latch */
+        while (!__atomic_compare_exchange_n(&records.newest, &s->older, s, true, __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED))
+            ;
     }
     s->fd = fd;
     s->poller = 0;
@@ -110,10 +104,16 @@ static int socket_new(cheng_socket **out, int fd)
     return 0;
 }
 
+/* Who was inside a socket has not come along: nobody is. Who forks is in no call of ours. */
 void chengi_sockets_after_fork(void)
 {
     records.latch = (struct latch){ 0 };
     records.free = NULL; /* another thread may have been changing the list */
+    for (struct cheng_socket *s = records.newest; s != NULL; s = s->older) {
+        if ((s->users & CLOSING) && s->users != CLOSING)
+            chengi_sys_close(s->fd); /* the last of them would have done it */
+        s->users &= CLOSING;
+    }
 }
 
 static void socket_recycle(struct cheng_socket *s)
@@ -126,21 +126,21 @@ static void socket_recycle(struct cheng_socket *s)
 
 /* ---- who is inside ---- */
 
-static int enter(struct cheng_socket *s, uint32_t who)
+int chengi_socket_enter(struct cheng_socket *s, uint32_t who)
 {
     uint32_t users = load_relaxed(&s->users);
     do {
         if (unlikely(users & CLOSING)) /* and left as it is: the last to leave must find CLOSING alone */
             return -EBADF;
-        if (users & who)
+        if (users & who & (READER | WRITER))
             return -EBUSY;
-    } while (!cas_acquire(&s->users, &users, users | who));
+    } while (!cas_acquire(&s->users, &users, users + who));
     return 0;
 }
 
-static void leave(struct cheng_socket *s, uint32_t who)
+void chengi_socket_leave(struct cheng_socket *s, uint32_t who)
 {
-    if (unlikely(__atomic_and_fetch(&s->users, ~who, __ATOMIC_ACQ_REL) == CLOSING))
+    if (unlikely(__atomic_sub_fetch(&s->users, who, __ATOMIC_ACQ_REL) == CLOSING))
         chengi_sys_close(s->fd);
 }
 
@@ -216,7 +216,7 @@ static int wait_or_late(struct cheng_socket *s, bool skipped, int *late, cheng_d
 
 int cheng_socket_read_until(cheng_socket *s, void *buffer, size_t size, size_t *got, cheng_deadline deadline)
 {
-    int n, late = 0, rc = enter(s, READER);
+    int n, late = 0, rc = chengi_socket_enter(s, READER);
     uint32_t hung_up = 0;
     if (rc < 0)
         return rc;
@@ -238,7 +238,7 @@ int cheng_socket_read_until(cheng_socket *s, void *buffer, size_t size, size_t *
         *got = (size_t)n;
     else if (rc == 0)
         rc = n;
-    leave(s, READER);
+    chengi_socket_leave(s, READER);
     chengi_worker_done();
     return rc;
 }
@@ -248,34 +248,112 @@ int cheng_socket_read(cheng_socket *s, void *buffer, size_t size, size_t *got)
     return cheng_socket_read_until(s, buffer, size, got, CHENG_FOREVER);
 }
 
-int cheng_socket_write_until(cheng_socket *s, const void *data, size_t size, cheng_deadline deadline)
+int cheng_socket_read_exactly_until(cheng_socket *s, void *buffer, size_t size, cheng_deadline deadline)
 {
-    const char *from = data;
-    bool expecting = false;
-    int rc = enter(s, WRITER);
+    for (size_t have = 0, got; have < size; have += got) {
+        int rc = cheng_socket_read_until(s, (char *)buffer + have, size - have, &got, deadline);
+        if (rc < 0)
+            return rc;
+        if (got == 0)
+            return -EPIPE;
+    }
+    return 0;
+}
+
+int cheng_socket_read_exactly(cheng_socket *s, void *buffer, size_t size)
+{
+    return cheng_socket_read_exactly_until(s, buffer, size, CHENG_FOREVER);
+}
+
+/* ---- one attempt, until it succeeds ---- */
+
+int chengi_socket_take(cheng_socket *s, chengi_attempt *attempt, void *request, cheng_deadline deadline)
+{
+    int n, late = 0, rc = chengi_socket_enter(s, READER);
+    uint32_t hung_up = 0;
     if (rc < 0)
         return rc;
-    while (rc == 0 && size > 0) {
-        int n = chengi_sys_send(s->fd, from, size);
-        if (n >= 0) {
-            from += n;
-            size -= (size_t)n;
-            expecting = false;
-        } else if (n == -EAGAIN && !expecting) {
+    for (;;) {
+        bool skip = late == 0 && known_empty(s);
+        if (!skip)
+            hung_up = expect(&s->in);
+        n = skip ? -EAGAIN : attempt(s->fd, request);
+        if (n != -EAGAIN && n != -EINTR)
+            break;
+        rc = n == -EINTR ? 0 : wait_or_late(s, skip, &late, deadline);
+        if (rc < 0)
+            break;
+    }
+    if (rc == 0) /* more may wait, or the error may pass */
+        __atomic_fetch_or(&s->in, READY | hung_up, __ATOMIC_RELAXED);
+    chengi_socket_leave(s, READER);
+    chengi_worker_done();
+    return rc < 0 ? rc : n;
+}
+
+/* By who is inside. */
+static inline int put_one(cheng_socket *s, chengi_attempt *attempt, void *request, cheng_deadline deadline)
+{
+    bool expecting = false;
+    for (;;) {
+        int n = attempt(s->fd, request), rc = 0;
+        if (n != -EAGAIN && n != -EINTR)
+            return n;
+        if (n == -EAGAIN && !expecting) {
             expect(&s->out); /* and once more, for an event may have come before */
             expecting = true;
         } else if (n == -EAGAIN) {
             rc = wait_ready(s, &s->out, CHENGI_HOST_WRITABLE, deadline);
             expecting = false;
-        } else if (n != -EINTR) {
-            rc = n;
         }
         if (rc == 0 && (load_relaxed(&s->out) & CLOSED))
             rc = -EBADF;
+        if (rc < 0)
+            return rc;
     }
-    leave(s, WRITER);
+}
+
+int chengi_socket_put(cheng_socket *s, uint32_t who, chengi_attempt *attempt, void *request,
+                      cheng_deadline deadline)
+{
+    int rc = chengi_socket_enter(s, who);
+    if (rc < 0)
+        return rc;
+    rc = put_one(s, attempt, request, deadline);
+    if (who == SENDER && rc >= 0)
+        set_ready(&s->out, READY); /* another may have been about to wait when we cleared it */
+    chengi_socket_leave(s, who);
     chengi_worker_done();
     return rc;
+}
+
+struct sending {
+    const char *from;
+    size_t size;
+};
+
+static int send_some(int fd, void *request)
+{
+    const struct sending *sending = request;
+    return chengi_sys_send(fd, sending->from, sending->size);
+}
+
+int cheng_socket_write_until(cheng_socket *s, const void *data, size_t size, cheng_deadline deadline)
+{
+    struct sending sending = { data, size };
+    int rc = chengi_socket_enter(s, WRITER);
+    if (rc < 0)
+        return rc;
+    while (rc >= 0 && sending.size > 0) {
+        rc = put_one(s, send_some, &sending, deadline);
+        sending.from += rc < 0 ? 0 : rc;
+        sending.size -= rc < 0 ? 0 : (size_t)rc;
+        if (rc >= 0 && sending.size > 0 && (load_relaxed(&s->out) & CLOSED))
+            rc = -EBADF;
+    }
+    chengi_socket_leave(s, WRITER);
+    chengi_worker_done();
+    return rc < 0 ? rc : 0;
 }
 
 int cheng_socket_write(cheng_socket *s, const void *data, size_t size)
@@ -283,30 +361,35 @@ int cheng_socket_write(cheng_socket *s, const void *data, size_t size)
     return cheng_socket_write_until(s, data, size, CHENG_FOREVER);
 }
 
-int cheng_accept_until(cheng_socket **out, cheng_socket *listener, cheng_deadline deadline)
+int cheng_socket_write_some_until(cheng_socket *s, const void *data, size_t size, size_t *put,
+                                  cheng_deadline deadline)
 {
-    int fd, late = 0, rc = enter(listener, READER);
+    int rc = chengi_socket_put(s, WRITER, send_some, &(struct sending){ data, size }, deadline);
     if (rc < 0)
         return rc;
-    for (;;) {
-        bool skip = late == 0 && known_empty(listener);
-        if (!skip)
-            expect(&listener->in);
-        fd = skip ? -EAGAIN : chengi_sys_accept(listener->fd);
-        if (fd != -EAGAIN && fd != -EINTR)
-            break;
-        rc = fd == -EINTR ? 0 : wait_or_late(listener, skip, &late, deadline);
-        if (rc < 0)
-            break;
-    }
-    if (rc == 0) {
-        __atomic_fetch_or(&listener->in, READY, __ATOMIC_RELAXED); /* more may wait, or the error may pass */
-        rc = fd < 0 ? fd : socket_new(out, fd);
-        if (rc < 0 && fd >= 0)
-            chengi_sys_close(fd);
-    }
-    leave(listener, READER);
-    chengi_worker_done();
+    *put = (size_t)rc;
+    return 0;
+}
+
+int cheng_socket_write_some(cheng_socket *s, const void *data, size_t size, size_t *put)
+{
+    return cheng_socket_write_some_until(s, data, size, put, CHENG_FOREVER);
+}
+
+static int accept_one(int fd, void *unused)
+{
+    (void)unused;
+    return chengi_sys_accept(fd);
+}
+
+int cheng_accept_until(cheng_socket **out, cheng_socket *listener, cheng_deadline deadline)
+{
+    int fd = chengi_socket_take(listener, accept_one, NULL, deadline);
+    if (fd < 0)
+        return fd;
+    int rc = chengi_socket_new(out, fd);
+    if (rc < 0)
+        chengi_sys_close(fd);
     return rc;
 }
 
@@ -315,12 +398,41 @@ int cheng_accept(cheng_socket **out, cheng_socket *listener)
     return cheng_accept_until(out, listener, CHENG_FOREVER);
 }
 
+/* ---- waiting without reading or writing ---- */
+
+static int look(int fd, void *request)
+{
+    int rc = chengi_host_poll_pair(fd, *(const unsigned *)request, -1, -1);
+    return rc == 0 ? -EINTR : rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
+int cheng_socket_wait(cheng_socket *s, unsigned event, cheng_deadline deadline)
+{
+    if (event != CHENG_READABLE && event != CHENG_WRITABLE)
+        return -EINVAL;
+    int rc = event == CHENG_READABLE ? chengi_socket_take(s, look, &event, deadline)
+                                     : chengi_socket_put(s, WRITER, look, &event, deadline);
+    return rc < 0 ? rc : 0;
+}
+
+void chengi_socket_expect_writable(cheng_socket *s)
+{
+    expect(&s->out);
+}
+
+int chengi_socket_wait_writable(cheng_socket *s, cheng_deadline deadline)
+{
+    return wait_ready(s, &s->out, CHENGI_HOST_WRITABLE, deadline);
+}
+
+/* ---- the rest ---- */
+
 int cheng_socket_finish(cheng_socket *s)
 {
-    int rc = enter(s, WRITER);
+    int rc = chengi_socket_enter(s, WRITER);
     if (rc == 0) {
         rc = chengi_sys_shutdown(s->fd, false);
-        leave(s, WRITER);
+        chengi_socket_leave(s, WRITER);
     }
     return rc;
 }
@@ -336,80 +448,35 @@ int cheng_socket_port(const cheng_socket *s)
     return fd < 0 ? fd : chengi_sys_port(fd);
 }
 
+int cheng_socket_peer(const cheng_socket *s, cheng_endpoint *peer)
+{
+    int fd = cheng_socket_fd(s);
+    return fd < 0 ? fd : chengi_sys_peer(fd, peer);
+}
+
+int cheng_socket_pair(cheng_socket **a, cheng_socket **b)
+{
+    int fds[2], rc = chengi_sys_pair(fds);
+    if (rc < 0)
+        return rc;
+    cheng_socket *one, *two;
+    rc = chengi_socket_new(&one, fds[0]);
+    if (rc < 0)
+        chengi_sys_close(fds[0]);
+    int rc_two = rc < 0 ? rc : chengi_socket_new(&two, fds[1]);
+    if (rc_two < 0) {
+        chengi_sys_close(fds[1]);
+        if (rc == 0)
+            cheng_socket_free(one);
+        return rc_two;
+    }
+    *a = one;
+    *b = two;
+    return 0;
+}
+
 int cheng_socket_adopt(cheng_socket **out, int fd)
 {
     int rc = chengi_sys_make_nonblocking(fd);
-    return rc < 0 ? rc : socket_new(out, fd);
-}
-
-/* ---- making connections ---- */
-
-static int connect_one(cheng_socket **out, const struct net_address *address, cheng_deadline deadline)
-{
-    cheng_socket *s;
-    int fd = chengi_sys_stream(address);
-    if (fd < 0)
-        return fd;
-    int rc = socket_new(&s, fd);
-    if (rc < 0) {
-        chengi_sys_close(fd);
-        return rc;
-    }
-    expect(&s->out);
-    rc = chengi_sys_connect(fd, address);
-    while (rc == -EINPROGRESS || rc == -EALREADY || rc == -EINTR) {
-        rc = wait_ready(s, &s->out, CHENGI_HOST_WRITABLE, deadline);
-        expect(&s->out);
-        if (rc ==
-            0) /* asked again, it tells how it went; a wake-up may have been a late event of the record's past */
-            rc = chengi_sys_connect(fd, address);
-    }
-    if (rc == 0)
-        *out = s;
-    else
-        cheng_socket_free(s);
-    return rc;
-}
-
-int cheng_connect_until(cheng_socket **out, const char *host, const char *service, cheng_deadline deadline)
-{
-    struct net_addresses found;
-    int rc = host == NULL ? -EINVAL : chengi_resolve(&found, host, service, deadline);
-    if (rc < 0)
-        return rc;
-    for (uint32_t i = 0; i < found.count; i++) {
-        rc = connect_one(out, &found.list[i], deadline);
-        bool late =
-            deadline.at_ns != 0 && chengi_host_now() >= deadline.at_ns; /* else it is the system's time-out */
-        if (rc == 0 || rc == -ECANCELED || (rc == -ETIMEDOUT && late) || rc == -EAGAIN)
-            break;
-    }
-    return rc;
-}
-
-int cheng_connect(cheng_socket **out, const char *host, const char *service)
-{
-    return cheng_connect_until(out, host, service, CHENG_FOREVER);
-}
-
-int cheng_listen(cheng_socket **out, const char *host, const char *service,
-                 const cheng_listen_options *options)
-{
-    static const cheng_listen_options none;
-    struct net_addresses found;
-    options = options == NULL ? &none : options;
-    int rc = chengi_resolve(&found, host, service, CHENG_FOREVER);
-    for (uint32_t i = 0; rc == 0 && i < found.count; i++) {
-        int fd = chengi_sys_stream(&found.list[i]);
-        int made = fd < 0 ? fd : chengi_sys_listen(fd, &found.list[i], options->backlog, options->reuse_port);
-        if (made == 0)
-            made = socket_new(out, fd);
-        if (made == 0)
-            return 0;
-        if (fd >= 0)
-            chengi_sys_close(fd);
-        if (i + 1 == found.count)
-            rc = made;
-    }
-    return rc;
+    return rc < 0 ? rc : chengi_socket_new(out, fd);
 }

@@ -101,3 +101,42 @@ TEST(many_at_once) // novalgrind: a helper thread keeps what glibc's resolver ha
         cheng_task_free(tasks[i]);
     }
 }
+
+TEST_EVERYWHERE(names_of_addresses) // novalgrind: a helper thread keeps what glibc's resolver has read
+{
+    char name[256] = "as it was";
+    cheng_address addresses[1];
+    size_t found;
+    assert_int_equal(cheng_resolve_name(name, sizeof name, NULL, CHENG_FOREVER), -EINVAL);
+    assert_int_equal(cheng_resolve_name(name, sizeof name, "no number", CHENG_FOREVER), -EINVAL);
+    assert_int_equal(cheng_resolve_name(NULL, 0, "127.0.0.1", CHENG_FOREVER), -EINVAL);
+    assert_int_equal(cheng_resolve_name(name, sizeof name, "127.0.0.1", CHENG_NOW), -EAGAIN);
+    assert_int_equal(cheng_resolve_until("no-such-host.invalid", addresses, 1, &found, CHENG_NOW), -EAGAIN);
+    assert_int_equal(cheng_resolve_until("unix:/path", addresses, 1, &found, CHENG_FOREVER), -EINVAL);
+    assert_string_equal(name, "as it was");
+    int rc = cheng_resolve_name(name, sizeof name, "127.0.0.1", CHENG_FOREVER);
+    if (rc == -ENOENT || rc == -EHOSTUNREACH)
+        test_skip("this machine does not know 127.0.0.1");
+    assert_int_equal(rc, 0);
+    assert_true(strlen(name) > 0);
+    assert_int_equal(cheng_resolve_name(name, 1, "127.0.0.1", CHENG_FOREVER), -EMSGSIZE);
+}
+
+TEST_EVERYWHERE(endpoints)
+{
+    cheng_endpoint endpoint;
+    char text[CHENG_ENDPOINT_TEXT];
+    assert_int_equal(cheng_resolve_endpoint(&endpoint, "127.0.0.1", "80", CHENG_NOW), 0);
+    cheng_endpoint_text(&endpoint, text);
+    assert_string_equal(text, "127.0.0.1:80");
+    assert_int_equal(cheng_resolve_endpoint(&endpoint, "::1", "80", CHENG_NOW), 0);
+    cheng_endpoint_text(&endpoint, text);
+    assert_string_equal(text, "[::1]:80");
+    struct pair pair = tcp_pair();
+    char wanted[CHENG_ENDPOINT_TEXT];
+    assert_int_equal(cheng_socket_peer(pair.b, &endpoint), 0);
+    cheng_endpoint_text(&endpoint, text);
+    snprintf(wanted, sizeof wanted, "127.0.0.1:%d", cheng_socket_port(pair.a));
+    assert_string_equal(text, wanted);
+    pair_free(&pair);
+}

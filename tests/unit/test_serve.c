@@ -26,9 +26,10 @@ static int serve(void *context)
 static void house_open(struct house *house, struct actor *actor, int place, cheng_handler *handler,
                        enum cheng_kind kind, size_t most)
 {
-    *house = (struct house){ .options = { kind, most }, .handler = handler, .rc = 1 };
+    *house = (struct house){ .options = { .kind = kind, .max_clients = most }, .handler = handler, .rc = 1 };
     house->listener = listen_here(house->service);
-    actor_start(actor, (enum place)place, serve, house);
+    if (place >= 0) /* else the case starts it */
+        actor_start(actor, (enum place)place, serve, house);
 }
 
 static void house_close(struct house *house, struct actor *actor)
@@ -336,4 +337,51 @@ TEST(an_offloaded_second_delays_nobody) // serial: bounds a delay
     print_message("worst delay %d µs\n", best);
     if (!slowed_down())
         assert_true(best < 5000);
+}
+
+/* ---- stopping ---- */
+
+static int until_open(cheng_socket *client, void *context)
+{
+    struct house *house = context;
+    (void)client;
+    enter(house);
+    int rc = cheng_event_wait(&house->open);
+    atomic_fetch_add(&house->cancelled, rc == -ECANCELED);
+    atomic_fetch_sub(&house->live, 1);
+    return rc;
+}
+
+static void stop_with_grace(enum cheng_kind kind, int place, cheng_duration grace, bool finish, bool cancel)
+{
+    struct house house;
+    struct actor actor;
+    house_open(&house, &actor, -1, until_open, kind, 0);
+    house.options.grace = grace;
+    actor_start(&actor, (enum place)place, serve, &house);
+    int client = raw_connect(house.service);
+    while (atomic_load(&house.begun) == 0)
+        cheng_yield();
+    cheng_socket_close(house.listener);
+    wait_until_blocked(actor.self, CHENGI_WAIT_CONDITION); /* for the handler */
+    if (finish)
+        cheng_event_set(&house.open);
+    if (cancel)
+        cheng_cancel(actor.self);
+    assert_int_equal(actor_join(&actor), 0);
+    assert_int_equal(house.rc, 0);
+    assert_int_equal(atomic_load(&house.cancelled), !finish);
+    cheng_socket_free(house.listener);
+    close(client);
+}
+
+TEST(grace)
+{
+    for (int k = 0; k < 2; k++)
+        EACH_PLACE(place)
+        {
+            stop_with_grace(kinds[k], place, 100 * CHENG_SECOND, true, false);
+            stop_with_grace(kinds[k], place, CHENG_MILLISECOND, false, false);
+            stop_with_grace(kinds[k], place, 100 * CHENG_SECOND, false, true);
+        }
 }

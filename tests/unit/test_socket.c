@@ -207,3 +207,45 @@ TEST(sockets_in_a_forks_child)
     assert_int_equal(status, 0);
     pair_free(&pair);
 }
+
+static int read_in_vain(void *context)
+{
+    char byte;
+    size_t n;
+    return cheng_socket_read(context, &byte, 1, &n);
+}
+
+/* Who was inside a socket has not come along: in the child it is nobody's, and closing it closes it. */
+static int use_in_child(struct pair *pair, const struct pair *other)
+{
+    char byte;
+    size_t n;
+    int rc = cheng_socket_read_until(pair->a, &byte, 1, &n, CHENG_NOW), fd = cheng_socket_fd(pair->a);
+    cheng_socket_close(pair->a);
+    return rc == -EAGAIN && fcntl(fd, F_GETFD) == -1 && cheng_socket_fd(other->a) == -EBADF && talk(NULL) == 0
+               ? 0
+               : 1;
+}
+
+TEST(read_by_another_at_a_fork)
+{
+    EACH_PLACE(place)
+    {
+        struct pair pair = unix_pair(), other = unix_pair();
+        struct actor actor;
+        int status;
+        cheng_socket_free(other.b);
+        cheng_socket_close(other.a);
+        actor_start(&actor, (enum place)place, read_in_vain, pair.a);
+        wait_until_blocked(actor.self, CHENGI_WAIT_READ);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(use_in_child(&pair, &other));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_int_equal(cheng_socket_write(pair.b, "y", 1), 0); /* here all is as it was */
+        assert_int_equal(actor_join(&actor), 0);
+        pair_free(&pair);
+        cheng_socket_free(other.a);
+    }
+}

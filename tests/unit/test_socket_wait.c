@@ -208,3 +208,117 @@ TEST(close_while_others_come)
     }
     assert_true(open_descriptors() <= before + 4); /* a thread's wake descriptor stays with its slot */
 }
+
+/* ---- waiting without reading or writing ---- */
+
+TEST_EVERYWHERE(readiness)
+{
+    struct pair pair = unix_pair();
+    char byte;
+    size_t n;
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE | CHENG_WRITABLE, CHENG_NOW), -EINVAL);
+    assert_int_equal(cheng_socket_wait(pair.a, 0, CHENG_NOW), -EINVAL);
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, CHENG_NOW), -EAGAIN);
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_WRITABLE, CHENG_NOW), 0);
+    assert_int_equal(cheng_socket_write(pair.b, "xy", 2), 0);
+    for (int i = 0; i < 2; i++) { /* it stays readable until it is read, and reading finds it */
+        assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, CHENG_FOREVER), 0);
+        assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, CHENG_FOREVER), 0);
+        assert_int_equal(cheng_socket_read(pair.a, &byte, 1, &n), 0);
+    }
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, CHENG_NOW), -EAGAIN);
+    fill(pair.a);
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_WRITABLE, CHENG_NOW), -EAGAIN);
+    cheng_socket_free(pair.b);
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, CHENG_FOREVER), 0); /* the end can be read */
+    cheng_socket_close(pair.a);
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, CHENG_FOREVER), -EBADF);
+    assert_int_equal(cheng_socket_wait(pair.a, CHENG_WRITABLE, CHENG_FOREVER), -EBADF);
+    cheng_socket_free(pair.a);
+}
+
+static int wait_for_bytes(void *context)
+{
+    return cheng_socket_wait(context, CHENG_READABLE, CHENG_FOREVER);
+}
+
+static int wait_for_room(void *context)
+{
+    return cheng_socket_wait(context, CHENG_WRITABLE, CHENG_FOREVER);
+}
+
+TEST(readiness_comes_late)
+{
+    EACH_PLACE(place)
+    {
+        static char block[1 << 16];
+        struct pair pair = unix_pair();
+        struct actor actor;
+        size_t n;
+        actor_start(&actor, (enum place)place, wait_for_bytes, pair.a);
+        wait_until_blocked(actor.self, CHENGI_WAIT_READ);
+        assert_int_equal(cheng_socket_wait(pair.a, CHENG_READABLE, CHENG_NOW), -EBUSY);
+        assert_int_equal(cheng_socket_write(pair.b, "x", 1), 0);
+        assert_int_equal(actor_join(&actor), 0);
+        fill(pair.a);
+        actor_start(&actor, (enum place)place, wait_for_room, pair.a);
+        wait_until_blocked(actor.self, CHENGI_WAIT_WRITE);
+        assert_int_equal(cheng_socket_write_until(pair.a, "x", 1, CHENG_NOW), -EBUSY);
+        while (cheng_socket_read_until(pair.b, block, sizeof block, &n, CHENG_NOW) == 0)
+            ;
+        assert_int_equal(actor_join(&actor), 0);
+        for (int cancel = 1; cancel >= 0; cancel--) {
+            assert_int_equal(cheng_socket_read(pair.a, block, 1, &n), 0);
+            actor_start(&actor, (enum place)place, wait_for_bytes, pair.a);
+            wait_until_blocked(actor.self, CHENGI_WAIT_READ);
+            cancel ? cheng_cancel(actor.self) : cheng_socket_close(pair.a);
+            assert_int_equal(actor_join(&actor), cancel ? -ECANCELED : -EBADF);
+            if (cancel)
+                assert_int_equal(cheng_socket_write(pair.b, "x", 1), 0);
+        }
+        pair_free(&pair);
+    }
+}
+
+/* ---- how much went out ---- */
+
+TEST_EVERYWHERE(written_so_far)
+{
+    static char block[1 << 20], copy[1 << 20];
+    struct pair pair = unix_pair();
+    size_t put = 0, all = 0, got = 0, n;
+    int rc;
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] = (char)(i * 7 + i / 251);
+    while ((rc = cheng_socket_write_some_until(pair.a, block + all, sizeof block - all, &put,
+                                               cheng_after(CHENG_MILLISECOND))) == 0) {
+        assert_true(put > 0);
+        all += put;
+    }
+    assert_int_equal(rc, -ETIMEDOUT);
+    assert_int_equal(cheng_socket_write_some_until(pair.a, block, 1, &n, CHENG_NOW), -EAGAIN);
+    cheng_socket_finish(pair.a);
+    while (cheng_socket_read(pair.b, copy + got, sizeof copy - got, &n) == 0 && n > 0)
+        got += n;
+    assert_int_equal(got, all); /* neither more nor less than it said */
+    assert_memory_equal(copy, block, all);
+    assert_int_equal(cheng_socket_write_some(pair.a, block, 1, &n), -EPIPE);
+    pair_free(&pair);
+}
+
+TEST_EVERYWHERE(read_exactly)
+{
+    struct pair pair = unix_pair();
+    char text[8] = "";
+    assert_int_equal(cheng_socket_write(pair.b, "abcde", 5), 0);
+    assert_int_equal(cheng_socket_read_exactly(pair.a, text, 3), 0);
+    assert_string_equal(text, "abc");
+    assert_int_equal(cheng_socket_read_exactly(pair.a, text, 0), 0);
+    assert_int_equal(cheng_socket_read_exactly_until(pair.a, text, 3, cheng_after(CHENG_MILLISECOND)),
+                     -ETIMEDOUT);
+    assert_int_equal(cheng_socket_write(pair.b, "fg", 2), 0);
+    cheng_socket_free(pair.b);
+    assert_int_equal(cheng_socket_read_exactly(pair.a, text, 3), -EPIPE);
+    cheng_socket_free(pair.a);
+}

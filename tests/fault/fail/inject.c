@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -196,8 +197,6 @@ CALL(int, epoll_wait, (int epoll, struct epoll_event *batch, int room, int ms), 
      NOTHING)
 CALL(int, ppoll, (struct pollfd * fds, nfds_t n, const struct timespec *t, const sigset_t *mask),
      (fds, n, t, mask), -1, NOTHING)
-CALL(ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size), -1, NOTHING)
-CALL(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size), -1, NOTHING)
 CALL(ssize_t, getrandom, (void *buffer, size_t size, unsigned flags), (buffer, size, flags), -1, NOTHING)
 
 CALL(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, NEW_DESCRIPTOR)
@@ -217,6 +216,19 @@ CALL(int, accept4, (int fd, struct sockaddr *address, socklen_t *size, int flags
      -1, NEW_DESCRIPTOR)
 CALL(int, shutdown, (int fd, int how), (fd, how), -1, NOTHING)
 CALL(int, getsockname, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size), -1, NOTHING)
+
+CALL(int, getpeername, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size), -1, NOTHING)
+CALL(ssize_t, recvfrom,
+     (int fd, void *buffer, size_t size, int flags, struct sockaddr *address, socklen_t *room),
+     (fd, buffer, size, flags, address, room), -1, NOTHING)
+CALL(ssize_t, sendto,
+     (int fd, const void *data, size_t size, int flags, const struct sockaddr *address, socklen_t length),
+     (fd, data, size, flags, address, length), -1, NOTHING)
+CALL(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), -1, NOTHING)
+CALL(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), -1, NOTHING)
+CALL(int, fsync, (int fd), (fd), -1, NOTHING)
+CALL(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *t), (set, info, t), -1,
+     NOTHING)
 
 /* ---- those that need more than the pattern ---- */
 
@@ -393,6 +405,69 @@ CALL(ssize_t, send, (int fd, const void *data, size_t size, int flags))
         return send(fd, data, error == PART ? part_of(size) : size, flags);
     errno = error;
     return -1;
+}
+
+CALL(ssize_t, read, (int fd, void *buffer, size_t size))
+{
+    int error = fault_at(__builtin_return_address(0));
+    if (error == 0 || error == PART)
+        return read(fd, buffer, error == PART ? part_of(size) : size);
+    errno = error;
+    return -1;
+}
+
+CALL(ssize_t, write, (int fd, const void *data, size_t size))
+{
+    int error = fault_at(__builtin_return_address(0));
+    if (error == 0 || error == PART)
+        return write(fd, data, error == PART ? part_of(size) : size);
+    errno = error;
+    return -1;
+}
+
+CALL(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t offset))
+{
+    int error = fault_at(__builtin_return_address(0));
+    if (error == 0 || error == PART)
+        return pwrite(fd, data, error == PART ? part_of(size) : size, offset);
+    errno = error;
+    return -1;
+}
+
+CALL(ssize_t, sendfile, (int to, int from, off_t *offset, size_t size))
+{
+    int error = fault_at(__builtin_return_address(0));
+    if (error == 0 || error == PART)
+        return sendfile(to, from, offset, error == PART ? part_of(size) : size);
+    errno = error;
+    return -1;
+}
+
+CALL(int, socketpair, (int family, int type, int protocol, int ends[2]))
+{
+    const void *site = __builtin_return_address(0);
+    int error = fault_at(site);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    int result = socketpair(family, type, protocol, ends);
+    for (int i = 0; result == 0 && i < 2; i++)
+        made(DESCRIPTOR, (uintptr_t)ends[i], site);
+    return result;
+}
+
+CALL(int, getnameinfo,
+     (const struct sockaddr *address, socklen_t size, char *host, socklen_t host_size, char *service,
+      socklen_t service_size, int flags))
+{
+    int error = fault_at(__builtin_return_address(0));
+    if (error == 0)
+        return getnameinfo(address, size, host, host_size, service, service_size, flags);
+    if (error < 0)
+        return error;
+    errno = error;
+    return EAI_SYSTEM;
 }
 
 CALL(ssize_t, pread, (int fd, void *buffer, size_t size, off_t offset))

@@ -1,0 +1,179 @@
+/* Files, pipes and terminals. What may block is done by a helper thread; what may be polled is waited for first, and
+ * then does not block: of a pipe that can be read, a read takes what is there; one that can be written has room for a
+ * page. A terminal that can be written may still block a write, so a helper does it. */
+#include <cheng/file.h>
+
+#include <errno.h>
+
+#include <cheng/socket.h>
+#include <cheng/task.h>
+
+#include "io/sys_file.h"
+#include "io/sys_socket.h"
+
+enum { PIPE_ROOM = 4096 };
+
+enum operation { OPEN, SYNC, READ, WRITE, READ_AT, WRITE_AT };
+
+struct request {
+    enum operation operation;
+    int fd, flags;
+    unsigned mode;
+    const char *path;
+    void *buffer;
+    const void *data;
+    size_t size;
+    uint64_t offset;
+};
+
+static int perform(const void *argument, void *unused)
+{
+    const struct request *r = argument;
+    int rc;
+    (void)unused;
+    switch (r->operation) {
+    case OPEN:
+        return chengi_sys_open(r->path, r->flags, r->mode);
+    case SYNC:
+        return chengi_sys_sync(r->fd);
+    case READ:
+        return chengi_sys_read(r->fd, r->buffer, r->size);
+    case WRITE:
+        rc = chengi_sys_write(r->fd, r->data, r->size);
+        return rc == -EAGAIN ? 0
+                             : rc; /* a terminal that does not block; -EAGAIN means that there is no helper */
+    case READ_AT:
+        return chengi_sys_pread(r->fd, r->buffer, r->size, r->offset);
+    case WRITE_AT:
+        return chengi_sys_pwrite(r->fd, r->data, r->size, r->offset);
+    }
+    return -EINVAL;
+}
+
+static int have_done(const struct request *request)
+{
+    int rc;
+    do
+        rc = cheng_cancelled() ? -ECANCELED : cheng_offload(perform, request, NULL);
+    while (rc == -EINTR);
+    return rc;
+}
+
+int cheng_open(int *fd, const char *path, int flags, unsigned mode)
+{
+    if (path == NULL)
+        return -EINVAL;
+    int rc = have_done(&(struct request){ .operation = OPEN, .path = path, .flags = flags, .mode = mode });
+    if (rc < 0)
+        return rc;
+    *fd = rc;
+    return 0;
+}
+
+static int close_it(const void *fd, void *result)
+{
+    *(int *)result = chengi_sys_close_file(*(const int *)fd);
+    return 0;
+}
+
+int cheng_close(int fd)
+{
+    int result;
+    if (cheng_offload(close_it, &fd, &result) < 0) /* no helper: the caller may not be left with it */
+        result = chengi_sys_close_file(fd);
+    return result == -EINTR ? 0 : result; /* closed all the same */
+}
+
+int cheng_sync(int fd)
+{
+    return have_done(&(struct request){ .operation = SYNC, .fd = fd });
+}
+
+static int read_some(int fd, void *buffer, size_t size, cheng_deadline deadline)
+{
+    int kind = chengi_sys_file_kind(fd), rc;
+    if (kind < 0)
+        return kind;
+    if (kind == CHENGI_FILE)
+        return have_done(&(struct request){ .operation = READ, .fd = fd, .buffer = buffer, .size = size });
+    do {
+        rc = cheng_poll(fd, CHENG_READABLE, NULL, deadline);
+        if (rc == 0)
+            rc = kind == CHENGI_SOCKET ? chengi_sys_receive(fd, buffer, size)
+                                       : chengi_sys_read(fd, buffer, size);
+        else if (rc == -EAGAIN)
+            return rc;
+    } while (rc == -EINTR || rc == -EAGAIN); /* another reader of what does not block was faster */
+    return rc;
+}
+
+int cheng_read_until(int fd, void *buffer, size_t size, size_t *got, cheng_deadline deadline)
+{
+    int rc = read_some(fd, buffer, size, deadline);
+    if (rc < 0)
+        return rc;
+    *got = (size_t)rc;
+    return 0;
+}
+
+int cheng_read(int fd, void *buffer, size_t size, size_t *got)
+{
+    return cheng_read_until(fd, buffer, size, got, CHENG_FOREVER);
+}
+
+static int write_some(int fd, enum file_kind kind, const char *data, size_t size, cheng_deadline deadline)
+{
+    int rc = kind == CHENGI_FILE ? 0 : cheng_poll(fd, CHENG_WRITABLE, NULL, deadline);
+    if (rc < 0)
+        return rc;
+    size_t part = size < PIPE_ROOM ? size : PIPE_ROOM;
+    if (kind == CHENGI_FILE || kind == CHENGI_TERMINAL)
+        return have_done(&(struct request){
+            .operation = WRITE, .fd = fd, .data = data, .size = kind == CHENGI_FILE ? size : part });
+    rc = kind == CHENGI_PIPE ? chengi_sys_write(fd, data, part) : chengi_sys_send(fd, data, size);
+    return rc == -EINTR || rc == -EAGAIN ? 0 : rc; /* full again: another writer was faster */
+}
+
+int cheng_write_until(int fd, const void *data, size_t size, cheng_deadline deadline)
+{
+    int kind = chengi_sys_file_kind(fd);
+    if (kind < 0)
+        return kind;
+    for (const char *from = data; size > 0;) {
+        int rc = write_some(fd, (enum file_kind)kind, from, size, deadline);
+        if (rc < 0)
+            return rc;
+        from += rc;
+        size -= (size_t)rc;
+    }
+    return 0;
+}
+
+int cheng_write(int fd, const void *data, size_t size)
+{
+    return cheng_write_until(fd, data, size, CHENG_FOREVER);
+}
+
+int cheng_read_at(int fd, uint64_t offset, void *buffer, size_t size, size_t *got)
+{
+    int rc = have_done(&(struct request){
+        .operation = READ_AT, .fd = fd, .buffer = buffer, .size = size, .offset = offset });
+    if (rc < 0)
+        return rc;
+    *got = (size_t)rc;
+    return 0;
+}
+
+int cheng_write_at(int fd, uint64_t offset, const void *data, size_t size)
+{
+    for (const char *from = data; size > 0;) {
+        int rc = have_done(&(struct request){
+            .operation = WRITE_AT, .fd = fd, .data = from, .size = size, .offset = offset });
+        if (rc < 0)
+            return rc;
+        from += rc;
+        size -= (size_t)rc;
+        offset += (uint64_t)rc;
+    }
+    return 0;
+}
