@@ -363,7 +363,8 @@ static void stop_with_grace(enum cheng_kind kind, int place, cheng_duration grac
     while (atomic_load(&house.begun) == 0)
         cheng_yield();
     cheng_socket_close(house.listener);
-    wait_until_blocked(actor.self, CHENGI_WAIT_CONDITION); /* for the handler */
+    if (finish || cancel) /* else it may not wait for long */
+        wait_until_blocked(actor.self, CHENGI_WAIT_CONDITION);
     if (finish)
         cheng_event_set(&house.open);
     if (cancel)
