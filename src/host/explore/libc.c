@@ -17,6 +17,7 @@
 
 #define E chengi_engine
 #pragma GCC diagnostic ignored "-Wmissing-prototypes" /* some have no header */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc has reserved names for them */
 
 #define HERE ((uintptr_t)__builtin_return_address(0))
 #define REAL __attribute__((visibility("default")))
@@ -368,3 +369,5 @@ REFUSED(int, pthread_rwlock_wrlock, (pthread_rwlock_t * lock), lock)
 REFUSED(int, pthread_cond_wait, (pthread_cond_t * condition, pthread_mutex_t *mutex), condition, mutex)
 REFUSED(int, sem_wait, (sem_t * semaphore), semaphore)
 REFUSED(pid_t, fork, (void))
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
