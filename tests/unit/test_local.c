@@ -159,10 +159,21 @@ static int drop_while_set(void *context)
     return 0;
 }
 
+static int set_next(void *context)
+{
+    set(context, context);
+    return 0;
+}
+
 TEST(drop)
 {
     struct actor actor;
-    static cheng_local local = { .destroy = count };
+    static cheng_local local = { .destroy = count }, next;
+    set(&local, &actor);
+    cheng_local_drop(&local);
+    actor_start(&actor, IN_THREAD, set_next, &next); /* has its place now */
+    actor_join(&actor);
+    assert_null(cheng_local_get(&next));
     FOR_EACH_PLACE(place)
     {
         actor_start(&actor, place, drop_while_set, &local);
