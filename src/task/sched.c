@@ -100,11 +100,10 @@ int cheng_sched_enter(cheng_sched *sched, cheng_deadline when, int priority, che
     entered->told = (cheng_sched_event){ 0, when, priority };
     entered->function = function;
     entered->argument = arg_size == 0 ? arg : memcpy(entered->bytes, arg, arg_size);
+    int rc = -ENOMEM;
     CHENG_WITH(&sched->lock) {
-        if (!make_room(sched)) {
-            free(entered);
-            return -ENOMEM;
-        }
+        if (!make_room(sched))
+            break;
         entered->told.event = ++sched->last;
         if (event != NULL)
             *event = entered->told.event;
@@ -112,8 +111,11 @@ int cheng_sched_enter(cheng_sched *sched, cheng_deadline when, int priority, che
         sched->count++;
         if (sched->heap[0] == entered)
             cheng_condition_notify(&sched->changed, UINT_MAX);
+        rc = 0;
     }
-    return 0;
+    if (rc < 0)
+        free(entered);
+    return rc;
 }
 
 int cheng_sched_cancel(cheng_sched *sched, uint64_t event)
