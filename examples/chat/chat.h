@@ -16,8 +16,8 @@ struct room {
     unsigned present, come, slow, too_long;
 };
 
-/* The handler of cheng_serve: a member's life, from its name to its last line. */
-int room_member(cheng_socket *socket, void *room);
+/* The handler of cheng_serve, whose context is the room: a member's life, from its name to its last line. */
+int room_member(cheng_socket *socket, void *context);
 
 /* Typed lines go to the room, the room's to standard output; until one of them ends. */
 int join_room(const char *host, const char *port, const char *name);

@@ -250,7 +250,7 @@ int cheng_socket_read(cheng_socket *s, void *buffer, size_t size, size_t *got)
 
 int cheng_socket_read_exactly_until(cheng_socket *s, void *buffer, size_t size, cheng_deadline deadline)
 {
-    for (size_t have = 0, got; have < size; have += got) {
+    for (size_t have = 0, got = 0; have < size; have += got) {
         int rc = cheng_socket_read_until(s, (char *)buffer + have, size - have, &got, deadline);
         if (rc < 0)
             return rc;

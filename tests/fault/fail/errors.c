@@ -164,6 +164,7 @@ bool is_harmless(const char *call)
         "memset",
         "memmove",
         "snprintf",
+        "vsnprintf",
         "fprintf",
         "stderr",
         "strchr",
