@@ -499,6 +499,12 @@ TEST(start_later)
     }
 }
 
+static int must_not_run(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    abort();
+}
+
 TEST(start_later_cancelled_before_its_time)
 {
     FOR_EACH_KIND(kind)
@@ -506,15 +512,16 @@ TEST(start_later_cancelled_before_its_time)
         cheng_task *task;
         int status = 0;
         assert_int_equal(
-            cheng_start_later(&task, kind, cheng_after(3600 * CHENG_SECOND), call_exit, NULL, 0, NULL), 0);
+            cheng_start_later(&task, kind, cheng_after(3600 * CHENG_SECOND), must_not_run, NULL, 0, NULL), 0);
         cheng_cancel(task);
         assert_int_equal(cheng_join(task, &status), 0);
         assert_int_equal(status, -ECANCELED);
         cheng_task_free(task);
         task = NULL;
         assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, NULL, NULL, 0, NULL), -EINVAL);
-        assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, call_exit, NULL, 4, NULL), -EINVAL);
-        assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, call_exit, "", 64 << 10, NULL), -EINVAL);
+        assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, must_not_run, NULL, 4, NULL), -EINVAL);
+        assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, must_not_run, "", 64 << 10, NULL),
+                         -EINVAL);
         assert_null(task);
     }
 }
