@@ -46,6 +46,7 @@ struct coroutines {
     void **exceptions;     /* C++'s, of this thread */
     struct stack *retired; /* of one that has died: the next to begin, or to die, is not on it any more */
     struct link members;
+    cheng_coroutine *ending;  /* with its task; NULL: freed meanwhile */
     struct sanitize sanitize; /* of the stack of a task that has none of ours */
     cheng_coroutine root;
 };
@@ -314,6 +315,8 @@ int cheng_coroutine_free(cheng_coroutine *coroutine)
             return -EBUSY;
     }
     chengi_list_remove(&coroutine->link);
+    if (family->ending == coroutine)
+        family->ending = NULL;
     for (struct link *link = family->members.next; link != &family->members; link = link->next)
         if (member(link)->parent == coroutine)
             member(link)->parent = coroutine->parent;
@@ -323,14 +326,27 @@ int cheng_coroutine_free(cheng_coroutine *coroutine)
     return 0;
 }
 
-/* The task ends, on its own stack. */
+static cheng_coroutine *living_member(struct coroutines *family)
+{
+    for (struct link *link = family->members.next; link != &family->members; link = link->next)
+        if (member(link)->state != DEAD)
+            return member(link);
+    return NULL;
+}
+
+/* The task ends, on its own stack. What its coroutines do on their way out may free others of them. */
 void chengi_coroutines_end(struct cheng_task *task)
 {
     struct coroutines *family = task->coroutines;
-    for (struct link *link = family->members.next; link != &family->members; link = link->next) {
-        cheng_coroutine *coroutine = member(link);
-        if (coroutine->state == SUSPENDED)
-            (void)cheng_generator_close(coroutine);
+    cheng_coroutine *coroutine;
+    while ((coroutine = living_member(family)) != NULL) {
+        family->ending = coroutine;
+        if (coroutine->state == SUSPENDED) {
+            coroutine->parent = &family->root;
+            (void)switch_to(coroutine, -ECANCELED, NULL, NULL, NULL);
+        }
+        if (family->ending == NULL)
+            continue;
         if (coroutine->state == SUSPENDED) /* it would not end */
             chengi_stack_free(coroutine->stack);
         coroutine->state = DEAD;

@@ -326,6 +326,45 @@ TEST(one_that_waits_makes_its_task_wait)
     }
 }
 
+/* ---- the end of a task ---- */
+
+static int goes_to_the_other(void *arg, void *value, void **result)
+{
+    (void)arg, (void)value, (void)result;
+    assert_int_equal(cheng_generator_yield(NULL, NULL), -ECANCELED);
+    return cheng_coroutine_switch(two, NULL, NULL);
+}
+
+static int frees_the_first(void *arg, void *value, void **result)
+{
+    (void)arg, (void)value, (void)result;
+    assert_int_equal(cheng_generator_yield(NULL, NULL), 0); /* by the first's switch */
+    assert_int_equal(cheng_coroutine_free(one), 0);
+    say('f');
+    return 0;
+}
+
+static int leave_two(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    one = make(goes_to_the_other, NULL);
+    two = make(frees_the_first, NULL);
+    assert_int_equal(cheng_generator_next(one, NULL, NULL), 0);
+    assert_int_equal(cheng_generator_next(two, NULL, NULL), 0);
+    return 0;
+}
+
+static void free_the_other(void)
+{
+    assert_string_equal(order, "f");
+    assert_int_equal(cheng_coroutine_free(two), 0);
+}
+
+TEST(one_that_is_told_to_end_with_its_task_may_be_freed_by_another)
+{
+    in_each_kind(leave_two, free_the_other);
+}
+
 /* ---- traces, many ---- */
 
 static int switches, throws;
