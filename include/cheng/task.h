@@ -177,8 +177,8 @@ typedef struct cheng_task_info {
  * been at the same time. */
 CHENG_API size_t cheng_enumerate(cheng_task_info *out, size_t room);
 
-/* Called in each task as it begins, before its function; as it ends, after it. For every task of the process from now on,
- * of whatever kind; NULL: no more. Returns the former one. Thread-safe. (Python: threading.settrace.) */
+/* Called in each task as it begins, before its function; as it ends, after it. For every task that begins from now on, of
+ * whatever kind; NULL: no more. Returns the former one. Thread-safe. (Python: threading.settrace.) */
 typedef void cheng_task_hook(void);
 CHENG_API cheng_task_hook *cheng_set_start_hook(cheng_task_hook *hook);
 CHENG_API cheng_task_hook *cheng_set_end_hook(cheng_task_hook *hook);

@@ -360,8 +360,7 @@ void chengi_runner_copy_name(struct cheng_task *runner, char out[CHENG_NAME_SIZE
 
 void chengi_runner_give_name(struct cheng_task *runner, const char *name)
 {
-    if (name != NULL)
-        store_name(runner, name);
+    store_name(runner, name);
 }
 
 void chengi_runner_rename(struct cheng_task *runner, const char *name)

@@ -159,7 +159,7 @@ const char *chengi_runner_name(struct cheng_task *runner);
 /* The same, as one of the names that it has had. */
 void chengi_runner_copy_name(struct cheng_task *runner, char out[CHENG_NAME_SIZE]);
 
-/* Before the task has begun; at any time. NULL: the default name. */
+/* Before the task has begun; at any time, and NULL or "" is the default name. */
 void chengi_runner_give_name(struct cheng_task *runner, const char *name);
 void chengi_runner_rename(struct cheng_task *runner, const char *name);
 

@@ -80,31 +80,47 @@ static void end(struct cheng_task *task)
 
 static struct {
     cheng_task_hook *start, *end;
+    uint32_t used; /* set once: a task in a program without hooks looks at nothing else */
 } hooks;
+
+/* acq_rel: what the program did before it set the hook is seen by its calls */
+static cheng_task_hook *replace(cheng_task_hook **hook, cheng_task_hook *by)
+{
+    cheng_task_hook *former = __atomic_exchange_n(hook, by, __ATOMIC_ACQ_REL);
+    store_relaxed(&hooks.used, 1); /* stale is harmless: the task may as well have begun before */
+    return former;
+}
 
 cheng_task_hook *cheng_set_start_hook(cheng_task_hook *hook)
 {
-    /* acq_rel: what the program did before it set the hook is seen by its calls */
-    return __atomic_exchange_n(&hooks.start, hook, __ATOMIC_ACQ_REL);
+    return replace(&hooks.start, hook);
 }
 
 cheng_task_hook *cheng_set_end_hook(cheng_task_hook *hook)
 {
-    return __atomic_exchange_n(&hooks.end, hook, __ATOMIC_ACQ_REL); /* likewise */
+    return replace(&hooks.end, hook);
 }
 
-static inline void call(cheng_task_hook **hook)
+static void call(cheng_task_hook **hook)
 {
     cheng_task_hook *set = load_acquire(hook);
-    if (unlikely(set != NULL))
+    if (set != NULL)
         set();
 }
 
-static inline void perform(struct cheng_task *task)
+static CHENGI_NOINLINE void perform_with_hooks(struct cheng_task *task)
 {
     call(&hooks.start);
     task->status = task->function(task->argument, task->result);
     call(&hooks.end);
+}
+
+static inline void perform(struct cheng_task *task)
+{
+    if (unlikely(load_relaxed(&hooks.used)))
+        perform_with_hooks(task);
+    else
+        task->status = task->function(task->argument, task->result);
 }
 
 void chengi_task_run(struct cheng_task *task)
@@ -187,23 +203,29 @@ static int make_room(struct cheng_task *task, const void *arg, size_t arg_size, 
 
 static const cheng_task_options no_options;
 
+static bool fit(enum cheng_kind kind, const cheng_task_options *options)
+{
+    if (options->result_size > BYTES_MOST)
+        return false;
+    if (options->stack_size != 0 &&
+        (options->stack_size < CHENGI_STACK_LEAST || options->stack_size > CHENGI_STACK_MOST))
+        return false;
+    if (options->loop != NULL && kind != CHENG_COROUTINE)
+        return false;
+    if (options->cpus == NULL)
+        return options->cpu_count == 0;
+    return options->cpu_count != 0 && kind == CHENG_THREAD;
+}
+
 static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
                  const cheng_task_options *options)
 {
     if (kind == CHENG_PROCESS)
         return -ENOTSUP;
     if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) ||
-        (arg == NULL && arg_size != 0) || arg_size > BYTES_MOST || options->result_size > BYTES_MOST)
+        (arg == NULL && arg_size != 0) || arg_size > BYTES_MOST)
         return -EINVAL;
-    if (options->loop != NULL && kind != CHENG_COROUTINE)
-        return -EINVAL;
-    if (options->stack_size != 0 &&
-        (options->stack_size < CHENGI_STACK_LEAST || options->stack_size > CHENGI_STACK_MOST))
-        return -EINVAL;
-    if ((options->cpus == NULL) != (options->cpu_count == 0) ||
-        (options->cpus != NULL && kind != CHENG_THREAD))
-        return -EINVAL;
-    return 0;
+    return options == &no_options || fit(kind, options) ? 0 : -EINVAL;
 }
 
 static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg,
@@ -223,7 +245,8 @@ static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *functio
         task->rank = options->rank;
         task->leaves = CHENGI_LEAVES_RANK;
     }
-    chengi_runner_give_name(task, options->name);
+    if (unlikely(options->name != NULL))
+        chengi_runner_give_name(task, options->name);
     rc = make_room(task, arg, arg_size, options->result_size);
     if (rc < 0) {
         release_bytes(task);
