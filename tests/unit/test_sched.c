@@ -6,7 +6,8 @@ static char said[128];
 static int say(const void *argument, void *result)
 {
     assert_null(result);
-    strcat(said, argument);
+    size_t length = strlen(said);
+    snprintf(said + length, sizeof said - length, "%s", (const char *)argument);
     return 0;
 }
 
