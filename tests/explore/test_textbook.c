@@ -318,11 +318,13 @@ FINDS(CHENG_FOUND_OUT_OF_BOUNDS, written_past_the_end)
     volatile size_t end = 16;
     volatile char *bytes = malloc(end);
     bytes[end] = 1;
+    free((void *)bytes);
 }
+
+static int *volatile nowhere;
 
 FINDS(CHENG_FOUND_CRASH, fault)
 {
-    volatile int *nowhere = NULL;
     *nowhere = 1;
 }
 

@@ -6,7 +6,7 @@
 /* A folder of the case's own; "unix:/tmp/…/s" in `host`. */
 static void make_host(char host[64], char folder[32])
 {
-    strcpy(folder, "/tmp/cheng-XXXXXX");
+    snprintf(folder, 32, "/tmp/cheng-XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(host, 64, "unix:%s/s", folder);
 }

@@ -27,15 +27,23 @@ static uint32_t early(void)
     return mask;
 }
 
-/* A thread whose deadlines pass before anybody else goes on could do so for ever. So a systematic search lets deadlines
- * pass early a few times in each schedule, and then only when nobody else can go on: `*cut`, it has not seen all. */
+/* Nobody is ready, and time passes: by default, to the first deadline. */
+static bool time_passes(unsigned fallback)
+{
+    return E.threads[fallback].state == WAITING;
+}
+
+/* A thread whose deadlines pass before anybody else goes on, or before earlier ones, could do so for ever. So a systematic
+ * search lets deadlines pass early a few times in each schedule, and then only in their order and when nobody else can go
+ * on: `*cut`, it has not seen all. */
 enum { EARLY_MOST = 3 };
-static uint32_t timers(bool *cut)
+static uint32_t options(uint32_t enabled, unsigned fallback, bool *cut)
 {
     if (E.early < EARLY_MOST)
-        return E.timed;
-    *cut = *cut || E.timed != 0;
-    return 0;
+        return enabled | E.timed;
+    uint32_t in_order = time_passes(fallback) ? BIT(fallback) : enabled;
+    *cut = *cut || in_order != (enabled | E.timed);
+    return in_order;
 }
 
 /* ---- random ---- */
@@ -84,7 +92,7 @@ static bool pct_begin(void)
 static unsigned pct_pick(uint32_t enabled, unsigned fallback, bool forced)
 {
     /* nobody is ready, so time passes: by priority alone, one who waits again and again would be late for ever */
-    if (E.threads[fallback].state == WAITING && chengi_explore_random() % 4 != 0)
+    if (time_passes(fallback) && chengi_explore_random() % 4 != 0)
         return fallback;
     for (unsigned i = 0; i < change_count; i++)
         if (changes[i] == E.steps)
@@ -207,7 +215,8 @@ static unsigned bounded_choice(uint32_t options, uint32_t fallback, uint32_t fre
 
 static unsigned bounded_pick(uint32_t enabled, unsigned fallback, bool forced)
 {
-    return bounded_choice(enabled | timers(&bounded.cut_time), fallback, forced ? enabled : BIT(fallback));
+    uint32_t free_option = forced && !time_passes(fallback) ? enabled : BIT(fallback);
+    return bounded_choice(options(enabled, fallback, &bounded.cut_time), fallback, free_option);
 }
 
 static unsigned bounded_choose(unsigned n)
@@ -459,7 +468,7 @@ static unsigned all_pick(uint32_t enabled, unsigned fallback, bool forced)
     (void)forced;
     end_step();
     bool fresh = all.depth == all.count;
-    enabled |= timers(&all.cut_time);
+    enabled = options(enabled, fallback, &all.cut_time);
     struct node *node = next_node(enabled, fallback, true);
     if (fresh) {
         put_to_sleep(node);

@@ -95,7 +95,7 @@ SCENARIO(pipe_coroutine, FILE_ERRORS)
 
 static int carry(cheng_socket *a, cheng_socket *b, int file)
 {
-    char line_buffer[16], *line;
+    char line_buffer[16], *line = line_buffer;
     int fds[2] = { file, file }, got[2];
     size_t n = 0, count = 0;
     cheng_reader reader = { .socket = b, .buffer = line_buffer, .size = sizeof line_buffer };
