@@ -218,10 +218,10 @@ static bool systematic(const struct strategy *strategy)
 static void explore(cheng_explore_fn *test, void *arg, cheng_explore_result *result)
 {
     double begin = seconds_now(), limit = (double)E.options.time / 1e9;
-    for (uint64_t runs = 1; result->schedules < E.options.schedules;
-         runs++) { /* with those that are cut short */
-        E.strategy = strategy_for(result->schedules);
-        E.random = E.options.seed * 0x2545F4914F6CDD1Du + result->schedules;
+    /* runs: with those that are cut short, which must not keep the mix from its other strategies */
+    for (uint64_t runs = 0; result->schedules < E.options.schedules; runs++) {
+        E.strategy = strategy_for(runs);
+        E.random = E.options.seed * 0x2545F4914F6CDD1Du + runs;
         E.reuse = !systematic(E.strategy) && chengi_explore_random() % 2;
         E.patient = !systematic(E.strategy) && chengi_explore_random() % 4 == 0;
         if (!E.strategy->begin()) {
@@ -235,7 +235,7 @@ static void explore(cheng_explore_fn *test, void *arg, cheng_explore_result *res
         result->steps += E.steps;
         if (E.finding.kind != CHENG_FOUND_NOTHING)
             break;
-        if (runs % 16 == 0 && seconds_now() - begin > limit)
+        if (runs % 16 == 15 && seconds_now() - begin > limit)
             break;
     }
     result->seconds = seconds_now() - begin;
