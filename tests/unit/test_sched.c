@@ -67,7 +67,8 @@ TEST(queue_is_in_order)
     }
     cheng_sched_event first[3];
     assert_int_equal(cheng_sched_queue(sched, first, 3), n);
-    assert_memory_equal(first, told, sizeof first);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(first[i].event, told[i].event);
     assert_int_equal(cheng_sched_run(sched), 0);
     assert_int_equal(strlen(said) > 0, 1);
     assert_int_equal(cheng_sched_queue(sched, NULL, 0), 0);
