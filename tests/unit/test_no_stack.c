@@ -77,6 +77,33 @@ TEST(each_shortage_has_its_second) // noasan: notsan: novalgrind: noqemu: bounds
     assert_int_equal(cheng_run(NULL, two_shortages, NULL, 0), 0);
 }
 
+static int lift_the_limit(const void *argument, void *result)
+{
+    (void)result;
+    assert_int_equal(setrlimit(RLIMIT_AS, argument), 0);
+    return 0;
+}
+
+/* One task ends; the next wants a stack that cannot be had; the one after it wants an ordinary one: the very stack
+ * that the first is still looking around on. */
+static int end_with_one_that_cannot_begin(const void *argument, void *result)
+{
+    const struct rlimit *had = argument;
+    (void)result;
+    struct rlimit few = { (rlim_t)600 << 20, had->rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_AS, &few), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, return_42, NULL, 0, &huge), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, lift_the_limit, had, sizeof *had, NULL), 0);
+    return 0;
+}
+
+TEST(a_large_one_cannot_begin) // noasan: notsan: novalgrind: noqemu: bounds the address space
+{
+    struct rlimit had;
+    assert_int_equal(getrlimit(RLIMIT_AS, &had), 0);
+    assert_int_equal(cheng_run(NULL, end_with_one_that_cannot_begin, &had, sizeof had), 0);
+}
+
 /* Others come and go on stacks that are there; that does not help one that needs a larger one. */
 static int churn(const void *argument, void *result)
 {

@@ -1,4 +1,4 @@
-/* Runners, stacks, workers: slots and generations, guards, parallelism, what a parked program costs. */
+/* Stacks and workers: guards, pages that are given back, parallelism, what a parked program costs. */
 #include "unit/actors.h"
 #include "unit/processes.h"
 
@@ -7,50 +7,6 @@
 
 #include "host/host.h"
 #include "run/stack.h"
-
-/* ---- runners ---- */
-
-TEST(a_slot_comes_back_with_another_generation)
-{
-    struct cheng_task *runner = chengi_runner_new(CHENG_COROUTINE, false);
-    assert_non_null(runner);
-    uint32_t slot = runner->self.word >> 10, first = runner->self.word;
-    uint64_t ident = runner->ident;
-    for (unsigned i = 0; i < 600; i++) { /* past the 255 generations */
-        uint32_t word = runner->self.word;
-        assert_int_equal(word & CHENGI_FLAGS, 0);
-        assert_true((word & 0x3fc) != 0); /* so an owner word is never 0 */
-        assert_int_equal(word >> 10, slot);
-        assert_ptr_equal(chengi_runner_of(word | CHENGI_PARKED | CHENGI_STARVING), runner);
-        chengi_runner_retire(runner);
-        assert_null(chengi_runner_of(word));
-        chengi_runner_recycle(runner);
-        assert_ptr_equal(chengi_runner_new(CHENG_COROUTINE, false), runner); /* the hottest first */
-        assert_true(runner->ident > ident);
-        ident = runner->ident;
-        assert_int_equal(runner->life, 0);
-        assert_int_equal(runner->cancelled, 0);
-        assert_int_equal(runner->why.kind, CHENGI_WAIT_NONE);
-    }
-    assert_int_not_equal(runner->self.word, first);
-}
-
-TEST(many_runners)
-{
-    enum { COUNT = 5000 };
-    static struct cheng_task *runners[COUNT];
-    for (unsigned i = 0; i < COUNT; i++) {
-        runners[i] = chengi_runner_new(CHENG_COROUTINE, false);
-        assert_non_null(runners[i]);
-        assert_ptr_equal(chengi_runner_of(runners[i]->self.word), runners[i]);
-    }
-    for (unsigned i = 0; i < COUNT; i++) {
-        chengi_runner_retire(runners[i]);
-        chengi_runner_recycle(runners[i]);
-    }
-    assert_null(chengi_runner_of(UINT32_MAX)); /* a slot that never was */
-    assert_null(chengi_runner_of(0));
-}
 
 /* ---- stacks ---- */
 

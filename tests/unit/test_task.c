@@ -179,6 +179,27 @@ TEST(results_of_every_size)
             }
 }
 
+static int fill_result(const void *argument, void *result)
+{
+    assert_int_equal((uintptr_t)argument % 16, 0);
+    assert_int_equal((uintptr_t)result % 16, 0);
+    return 0;
+}
+
+TEST(small_results_are_aligned)
+{
+    for (size_t argument_size = 1; argument_size <= 48; argument_size++)
+        for (size_t result_size = 1; result_size <= 48; result_size++) {
+            char bytes[48] = { 0 };
+            cheng_task *task;
+            cheng_task_options options = { .result_size = result_size };
+            assert_int_equal(cheng_start(&task, CHENG_COROUTINE, fill_result, bytes, argument_size, &options),
+                             0);
+            assert_int_equal(cheng_join(task, NULL), 0);
+            cheng_task_free(task);
+        }
+}
+
 TEST(result_errors)
 {
     cheng_event go = { 0 };

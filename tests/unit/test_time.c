@@ -2,6 +2,8 @@
 #include "unit/actors.h"
 
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 TEST(clock_is_monotonic_and_positive)
 {
@@ -179,4 +181,78 @@ TEST(sleep_beside_busy_coroutines)
 {
     assert_int_equal(cheng_run(NULL, sleep_among_the_busy, NULL, 0), 0);
     assert_true(stop);
+}
+
+/* ---- a worker that always finds somebody whom others have woken looks at its timers all the same ---- */
+
+struct relay {
+    cheng_semaphore turns[2];
+    atomic_int wanted; /* 1 + whom the helper is to wake; 0: done; -1: end */
+    atomic_int rang;
+    int64_t until;
+    int yields;
+};
+
+static void *wake_as_told(void *argument)
+{
+    struct relay *relay = argument;
+    for (int wanted; (wanted = atomic_load(&relay->wanted)) >= 0;) {
+        if (wanted > 0) {
+            cheng_semaphore_release(&relay->turns[wanted - 1], 1);
+            atomic_store(&relay->wanted, 0);
+        }
+        sched_yield();
+    }
+    return NULL;
+}
+
+static int run_relay(struct relay *relay, int me)
+{
+    while (!atomic_load(&relay->rang) && cheng_clock_ns() < relay->until) {
+        atomic_store(&relay->wanted, 2 - me); /* the other: in the inbox before we park */
+        while (atomic_load(&relay->wanted) != 0)
+            sched_yield();
+        assert_int_equal(cheng_semaphore_acquire(&relay->turns[me]), 0);
+    }
+    return cheng_semaphore_release(&relay->turns[1 - me], 1);
+}
+
+static int run_second(const void *argument, void *result)
+{
+    struct relay *relay = *(struct relay *const *)argument;
+    (void)result;
+    assert_int_equal(cheng_semaphore_acquire(&relay->turns[1]), 0);
+    return run_relay(relay, 1);
+}
+
+static int ring_soon(const void *argument, void *result)
+{
+    (void)result;
+    assert_int_equal(cheng_sleep(10 * CHENG_MILLISECOND), 0);
+    atomic_store(&(*(struct relay *const *)argument)->rang, 1);
+    return 0;
+}
+
+static int run_first(const void *argument, void *result)
+{
+    struct relay *relay = *(struct relay *const *)argument;
+    (void)result;
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, ring_soon, argument, sizeof relay, NULL), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, run_second, argument, sizeof relay, NULL), 0);
+    for (int i = 0; i < relay->yields; i++)
+        cheng_yield();
+    return run_relay(relay, 0);
+}
+
+TEST(timers_are_looked_at_however_many_are_woken)
+{
+    for (int yields = 2; yields < 4; yields++) {
+        struct relay relay = { .until = cheng_clock_ns() + 5 * CHENG_SECOND, .yields = yields }, *it = &relay;
+        pthread_t helper;
+        assert_int_equal(pthread_create(&helper, NULL, wake_as_told, it), 0);
+        assert_int_equal(cheng_run(NULL, run_first, &it, sizeof it), 0);
+        atomic_store(&relay.wanted, -1);
+        assert_int_equal(pthread_join(helper, NULL), 0);
+        assert_true(cheng_clock_ns() < relay.until);
+    }
 }

@@ -1,5 +1,5 @@
-/* What a reader of the explorer found: bugs that it missed, although it said that it had seen every order; correct programs
- * that it accused (docs/reviews/2026-11-22-explore.md). */
+/* Small programs in which a bug is easily missed though every order seems to be seen, and correct ones that are easily
+ * accused: spinning, yields, single bytes, the end of the process (docs/reviews/2026-11-22-explore.md). */
 #include "explore/explored.h"
 
 #include <stdlib.h>
