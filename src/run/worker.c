@@ -7,6 +7,7 @@
 #include "base/compiler.h"
 #include "host/switch.h"
 #include "run/overflow.h"
+#include "run/queues.h"
 #include "run/upcalls.h"
 #include "run/watchdog.h"
 
@@ -15,206 +16,6 @@ static const int64_t look_period_ns = 200000, discard_period_ns = 10000000, no_s
 static const int64_t patience_least_ns = 1000000, patience_most_ns = 64000000;
 
 __thread struct worker *chengi_worker __attribute__((tls_model("initial-exec")));
-
-/* ---- queues ---- */
-
-static void run_queue_push(struct worker *worker, struct cheng_task *task)
-{
-    task->next = NULL;
-    if (worker->head == NULL)
-        worker->head = task;
-    else
-        worker->tail->next = task;
-    worker->tail = task;
-}
-
-static struct cheng_task *run_queue_pop(struct worker *worker)
-{
-    struct cheng_task *task = worker->head;
-    if (task != NULL)
-        worker->head = task->next;
-    return task;
-}
-
-/* With a policy: those that have come to the run queue go to it, and it puts the next one there. The root's turn comes after
- * all who were there before it. */
-static void choose(struct worker *worker)
-{
-    struct ordered *ordered = worker->ordered;
-    struct cheng_task *task, *next = NULL;
-    if (ordered == NULL)
-        return;
-    while ((task = run_queue_pop(worker)) != NULL) {
-        if (task == worker->root) {
-            ordered->picks_to_root = ordered->count + 1;
-        } else {
-            ordered->count++;
-            ordered->policy->push(ordered->ready, task);
-        }
-    }
-    if (ordered->picks_to_root != 0 && (--ordered->picks_to_root == 0 || ordered->count == 0)) {
-        ordered->picks_to_root = 0;
-        next = worker->root;
-    } else if (ordered->count != 0) {
-        ordered->count--;
-        next = ordered->policy->pop(ordered->ready);
-    }
-    if (next != NULL)
-        run_queue_push(worker, next);
-}
-
-static void fresh_push(struct fresh *fresh, struct cheng_task *task)
-{
-    task->next = NULL;
-    chengi_latch_acquire(&fresh->latch);
-    if (fresh->head == NULL)
-        fresh->head = task;
-    else
-        fresh->tail->next = task;
-    fresh->tail = task;
-    store_relaxed(&fresh->count, fresh->count + 1); /* a hint; the latch orders the rest */
-    chengi_latch_release(&fresh->latch);
-}
-
-static struct cheng_task *fresh_pop(struct fresh *fresh)
-{
-    struct cheng_task *task;
-    if (load_relaxed(&fresh->count) == 0) /* who must not miss one looks again after a fence */
-        return NULL;
-    chengi_latch_acquire(&fresh->latch);
-    task = fresh->head;
-    if (task != NULL) {
-        fresh->head = task->next;
-        store_relaxed(&fresh->count, fresh->count - 1);
-    }
-    chengi_latch_release(&fresh->latch);
-    return task;
-}
-
-/* The oldest task first. */
-static struct cheng_task *take_fresh(struct worker *worker)
-{
-    struct cheng_task *task = fresh_pop(&worker->fresh);
-    /* acq_rel: a thief that takes it reads what we wrote; relaxed look: only we set it */
-    if (task == NULL && load_relaxed(&worker->newest) != NULL)
-        task = __atomic_exchange_n(&worker->newest, NULL, __ATOMIC_ACQ_REL);
-    return task;
-}
-
-/* Moves what others have woken to the run queue, the first woken first. */
-static bool drain_inbox(struct worker *worker)
-{
-    struct cheng_task *task, *next, *reversed = NULL;
-    if (load_relaxed(&worker->inbox) == NULL)
-        return false;
-    /* acquire: partner is the push in chengi_worker_ready */
-    for (task = __atomic_exchange_n(&worker->inbox, NULL, __ATOMIC_ACQUIRE); task != NULL; task = next) {
-        next = task->next;
-        task->next = reversed;
-        reversed = task;
-    }
-    for (; reversed != NULL; reversed = next) {
-        next = reversed->next;
-        worker->live += reversed->stack == NULL; /* chengi_worker_send's */
-        run_queue_push(worker, reversed);
-    }
-    return true;
-}
-
-/* ---- waking workers ---- */
-
-/* After a push and a fence. */
-static void wake_if_sleeping(struct worker *worker)
-{
-    if (load_relaxed(&worker->sleeping) && __atomic_exchange_n(&worker->sleeping, 0, __ATOMIC_ACQ_REL))
-        chengi_host_poller_notify(&worker->poller);
-}
-
-static void wake_one(struct runtime *runtime)
-{
-    for (unsigned i = 0; i < runtime->count; i++) {
-        struct worker *worker = &runtime->workers[i];
-        if (load_relaxed(&worker->sleeping) && __atomic_exchange_n(&worker->sleeping, 0, __ATOMIC_ACQ_REL)) {
-            chengi_host_poller_notify(&worker->poller);
-            return;
-        }
-    }
-}
-
-/* Any worker may begin the task; one that sleeps is woken for it. */
-static void offer(struct runtime *runtime, struct fresh *fresh, struct cheng_task *task)
-{
-    fresh_push(fresh, task);
-    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
-    if (load_relaxed(&runtime->sleepers) != 0)
-        wake_one(runtime);
-}
-
-/* What chengi_worker_ready does from another thread. */
-static void put_in_inbox(struct worker *worker, struct cheng_task *task)
-{
-    bool ends = worker->alone; /* cheng_run's: gone as soon as the task has run, but for a visitor */
-    if (ends)
-        __atomic_add_fetch(&worker->visitors, 1,
-                           __ATOMIC_RELAXED); /* seen by who takes the task: the push orders */
-    struct cheng_task *head = load_relaxed(&worker->inbox);
-    do
-        task->next = head;
-    while (
-        !__atomic_compare_exchange_n(&worker->inbox, &head, task, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    fence_seq_cst(); /* partner: the fence in sleep_in_poller */
-    wake_if_sleeping(worker);
-    if (ends)
-        __atomic_sub_fetch(&worker->visitors, 1,
-                           __ATOMIC_RELEASE); /* partner: chengi_worker_close; our last touch */
-}
-
-void chengi_worker_ready(struct cheng_task *task)
-{
-    struct worker *worker = task->worker;
-    if (likely(worker == chengi_worker))
-        run_queue_push(worker, task);
-    else
-        put_in_inbox(worker, task);
-}
-
-void chengi_worker_send(struct worker *worker, struct cheng_task *task)
-{
-    put_in_inbox(worker, task);
-}
-
-void chengi_worker_tell(struct worker *worker)
-{
-    store_release(&worker->told, 1); /* partner: the exchange in run/loop.c */
-    fence_seq_cst();                 /* partner: the fence in sleep_in_poller */
-    wake_if_sleeping(worker);
-}
-
-void chengi_worker_submit(struct worker *worker, struct cheng_task *task)
-{
-    struct runtime *runtime = worker->runtime;
-    if (worker->alone) { /* nobody could steal it */
-        worker->live++;
-        run_queue_push(worker, task);
-        return;
-    }
-    if (load_relaxed(&worker->newest) == NULL) { /* only we set it, so a plain release will do */
-        store_release(&worker->newest, task);
-        if (load_relaxed(&runtime->sleepers) != 0 && !load_relaxed(&runtime->sentinel) &&
-            !__atomic_exchange_n(&runtime->sentinel, 1, __ATOMIC_ACQ_REL))
-            wake_one(runtime);
-        return;
-    }
-    struct cheng_task *older = __atomic_exchange_n(&worker->newest, task, __ATOMIC_ACQ_REL);
-    if (older == NULL)
-        return; /* stolen meanwhile */
-    offer(runtime, &worker->fresh, older);
-}
-
-void chengi_worker_inject(struct runtime *runtime, struct cheng_task *task)
-{
-    offer(runtime, &runtime->injected, task);
-}
 
 /* ---- looking for work ---- */
 
@@ -307,7 +108,7 @@ static void hand_on(struct worker *worker)
     bool suspects = worker->suspect != NULL &&
                     load_relaxed(&runtime->workers[worker->suspect_of].newest) == worker->suspect;
     if (load_relaxed(&runtime->sleepers) != 0 && (suspects || fresh_in_sight(runtime)))
-        wake_one(runtime);
+        chengi_worker_wake_one(runtime);
 }
 
 /* While another is busy, its newest task may grow old: when to look. Told of one by submit, or seeing one, soon;
@@ -382,7 +183,7 @@ static struct cheng_task *look(struct worker *worker)
         worker->look_every = (uint32_t)((int64_t)picks * look_period_ns / took) + 1;
     worker->looked_ns = now;
     worker->look_at = worker->tick + worker->look_every;
-    drain_inbox(worker);
+    chengi_worker_drain_inbox(worker);
     expire_timers(worker);
     if (worker->polls)
         poll_events(worker, -1);
@@ -408,7 +209,7 @@ static CHENGI_NOINLINE struct cheng_task *look_around(struct worker *worker)
     }
     worker->look_at = worker->tick + 1;
     if (task == NULL)
-        choose(worker);
+        chengi_worker_choose(worker);
     return task;
 }
 
@@ -419,7 +220,7 @@ static struct cheng_task *when_idle(struct worker *worker)
         return NULL;
     if (worker->polls) {
         poll_events(worker, -1);
-        choose(worker);
+        chengi_worker_choose(worker);
         if (worker->head != NULL)
             return run_queue_pop(worker);
     }
@@ -434,10 +235,9 @@ static struct cheng_task *when_idle(struct worker *worker)
 }
 
 /* The next task: a started coroutine, one to begin, or the root when the runtime ends. */
-static struct cheng_task *pick(struct worker *worker)
+static CHENGI_NOINLINE struct cheng_task *pick_with_care(struct worker *worker)
 {
     struct cheng_task *task;
-    store_relaxed(&worker->tick, worker->tick + 1); /* the watchdog looks */
     if (unlikely(worker->tick == worker->look_at) && (task = look_around(worker)) != NULL)
         return task;
     for (;;) {
@@ -455,8 +255,8 @@ static struct cheng_task *pick(struct worker *worker)
             if ((task = take_fresh(worker)) != NULL)
                 return task;
         }
-        if (drain_inbox(worker) || expire_timers(worker)) {
-            choose(worker);
+        if (chengi_worker_drain_inbox(worker) || expire_timers(worker)) {
+            chengi_worker_choose(worker);
             continue;
         }
         if (!worker->alone && (task = steal(worker)) != NULL)
@@ -469,12 +269,23 @@ static struct cheng_task *pick(struct worker *worker)
             worker->look_at = worker->tick + (worker->ordered == NULL ? worker->look_every : 1);
             worker->looked_ns = 0;
         }
-        drain_inbox(worker);
+        chengi_worker_drain_inbox(worker);
         expire_timers(worker);
-        choose(worker);
+        chengi_worker_choose(worker);
         if (worker->head != NULL && !worker->alone)
             hand_on(worker);
     }
+}
+
+/* The same, where most often the run queue has it. */
+static inline struct cheng_task *pick(struct worker *worker)
+{
+    struct cheng_task *task;
+    store_relaxed(&worker->tick, worker->tick + 1); /* the watchdog looks */
+    if (likely(worker->tick != worker->look_at && (worker->alone || !(worker->tick & 1))) &&
+        (task = run_queue_pop(worker)) != NULL)
+        return task;
+    return pick_with_care(worker);
 }
 
 /* ---- switching ---- */
@@ -569,7 +380,7 @@ static void wait_for_stack(struct worker *worker, struct cheng_task *task)
     if (worker->alone)
         run_queue_push(worker, task);
     else
-        offer(worker->runtime, &worker->fresh, task);
+        chengi_worker_offer(worker->runtime, &worker->fresh, task);
     poll_events(worker, now + 1000000);
 }
 
@@ -617,7 +428,7 @@ void chengi_worker_idle(void)
 
 bool chengi_worker_look(struct worker *worker)
 {
-    drain_inbox(worker);
+    chengi_worker_drain_inbox(worker);
     expire_timers(worker);
     if (worker->polls)
         poll_events(worker, -1);
