@@ -33,7 +33,9 @@
  * longjmp, C++ exceptions and pthread_exit must not leave a task's function.
  *
  * Cancelling is a request that sticks until the task ends: each wait of it, the present one and those
- * to come, returns -ECANCELED, but for acquiring a lock; cheng_shield holds it off for a clean-up.
+ * to come, returns -ECANCELED, but for acquiring a lock; cheng_shield holds it off for a clean-up. A task that is cancelled
+ * before it begins never runs its function, and has the status -ECANCELED: what its argument was to hand over is then
+ * still the starter's.
  *
  * When the main thread returns from main or calls exit, the process waits until every task has ended that is not a daemon,
  * before it calls exit handlers and destructors of statics (without glibc, or if another thread was the first to use the
@@ -109,6 +111,13 @@ CHENG_API CHENG_NODISCARD int cheng_start_later(cheng_task **out, enum cheng_kin
 CHENG_API int cheng_join(cheng_task *task, int *status);
 CHENG_API CHENG_NODISCARD int cheng_join_until(cheng_task *task, int *status, cheng_deadline deadline);
 
+/* Blocks until all tasks of an array have ended; NULL in it is passed over. 0, or what cheng_join_until would return of the
+ * first that has not ended; -EAGAIN, -ETIMEDOUT: some may have ended, cheng_task_is_alive says which. Takes no status: a
+ * cheng_join of each does, without blocking. (gevent: joinall.) */
+CHENG_API int cheng_join_all(cheng_task *const *tasks, size_t count);
+CHENG_API CHENG_NODISCARD int cheng_join_all_until(cheng_task *const *tasks, size_t count,
+                                                   cheng_deadline deadline);
+
 /* Copies `size` bytes of the result of a task that has ended. -EINVAL when it has fewer. */
 CHENG_API CHENG_NODISCARD int cheng_task_result(cheng_task *task, void *out, size_t size);
 
@@ -119,6 +128,10 @@ CHENG_API void cheng_task_free(cheng_task *task);
 /* Asks the task to end. Its present wait, if it is a cancellation point, ends. Does not block. Works on
  * oneself; nothing happens to a task that has ended. The caller has a handle that nobody frees meanwhile. */
 CHENG_API void cheng_cancel(cheng_task *task);
+
+/* The same for each of an array; NULL in it is passed over. To end tasks and be sure (gevent: kill, killall), cancel, then
+ * join until a deadline: who computes without a look at cheng_cancelled, or is shielded, is not ended by force. */
+CHENG_API void cheng_cancel_all(cheng_task *const *tasks, size_t count);
 
 /* Holds cancellation of the calling task off (true) or lets it through again (false); nests. */
 CHENG_API void cheng_shield(bool on);
@@ -177,7 +190,8 @@ typedef struct cheng_task_info {
  * been at the same time. */
 CHENG_API size_t cheng_enumerate(cheng_task_info *out, size_t room);
 
-/* Called in each task as it begins, before its function; as it ends, after it. For every task that begins from now on, of
+/* Called in each task as it begins, before its function; as it ends, after it; both also in one whose function is not run,
+ * since it was cancelled before it began (or by the first of them). For every task that begins from now on, of
  * whatever kind; NULL: no more. Returns the former one. Thread-safe. (Python: threading.settrace.) */
 typedef void cheng_task_hook(void);
 CHENG_API cheng_task_hook *cheng_set_start_hook(cheng_task_hook *hook);

@@ -108,10 +108,17 @@ static void call(cheng_task_hook **hook)
         set();
 }
 
+/* A task that was cancelled before never runs its function. Acquire: what was done before the cancel is seen. */
+static inline int status_of(struct cheng_task *task)
+{
+    return unlikely(load_acquire(&task->cancelled)) ? -ECANCELED
+                                                    : task->function(task->argument, task->result);
+}
+
 static CHENGI_NOINLINE void perform_with_hooks(struct cheng_task *task)
 {
     call(&hooks.start);
-    task->status = task->function(task->argument, task->result);
+    task->status = status_of(task);
     call(&hooks.end);
 }
 
@@ -120,7 +127,7 @@ static inline void perform(struct cheng_task *task)
     if (unlikely(load_relaxed(&hooks.used)))
         perform_with_hooks(task);
     else
-        task->status = task->function(task->argument, task->result);
+        task->status = status_of(task);
 }
 
 void chengi_task_run(struct cheng_task *task)
@@ -345,6 +352,20 @@ int cheng_join(cheng_task *task, int *status)
     return cheng_join_until(task, status, CHENG_FOREVER);
 }
 
+int cheng_join_all_until(cheng_task *const *tasks, size_t count, cheng_deadline deadline)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        if (tasks[i] != NULL)
+            rc = wait_for_end(tasks[i], deadline);
+    return rc;
+}
+
+int cheng_join_all(cheng_task *const *tasks, size_t count)
+{
+    return cheng_join_all_until(tasks, count, CHENG_FOREVER);
+}
+
 int cheng_task_result(cheng_task *task, void *out, size_t size)
 {
     if (!(load_acquire(&task->life) & CHENGI_ENDED))
@@ -372,6 +393,13 @@ void cheng_task_free(cheng_task *task)
 void cheng_cancel(cheng_task *task)
 {
     chengi_park_cancel(task);
+}
+
+void cheng_cancel_all(cheng_task *const *tasks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i] != NULL)
+            cheng_cancel(tasks[i]);
 }
 
 void cheng_shield(bool on)

@@ -16,6 +16,8 @@
 
 #include "unit/harness.h"
 
+#include <errno.h>
+
 #include <cheng.h>
 #include <cheng/explore.h>
 
@@ -69,6 +71,13 @@ static inline int finish(cheng_task *task)
     assert_int_equal(cheng_join(task, &status), 0);
     cheng_task_free(task);
     return status;
+}
+
+/* The same of a task that is cancelled, and may not have begun: what stands for its status then. */
+static inline int finish_cancelled(cheng_task *task, int not_begun)
+{
+    int status = finish(task);
+    return status == -ECANCELED ? not_begun : status;
 }
 
 #endif

@@ -110,7 +110,10 @@ EXPLORED(a_cancel)
     prepare(2);
     cheng_task *a = start(CHENG_COROUTINE, come, 0), *b = start(CHENG_THREAD, come, 1);
     cheng_cancel(a);
-    int first = finish(a), second = finish(b);
+    int first = finish(a);
+    if (!before[0]) /* it has never come, and never will */
+        cheng_barrier_abort(&barrier);
+    int second = finish(b);
     all_or_nobody(first, second, -ECANCELED);
 }
 

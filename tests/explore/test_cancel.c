@@ -46,8 +46,8 @@ static void cancel_two(cheng_fn *function, long number)
     cheng_cancel(a);
     cheng_cancel(b);
     cheng_event_set(&done);
-    assert_int_equal(finish(a), 1);
-    assert_int_equal(finish(b), 1);
+    assert_int_equal(finish_cancelled(a, 1), 1);
+    assert_int_equal(finish_cancelled(b, 1), 1);
 }
 
 EXPLORED(a_sleep)
@@ -87,6 +87,39 @@ EXPLORED(a_join)
     cheng_task *b = start(CHENG_THREAD, join_sleeper, 0);
     cheng_cancel(b);
     cheng_cancel(sleeper);
-    assert_int_equal(finish(b), 1);
-    assert_int_equal(finish(sleeper), 1);
+    assert_int_equal(finish_cancelled(b, 1), 1);
+    assert_int_equal(finish_cancelled(sleeper, 1), 1);
+}
+
+static int begun;
+
+static int say_begun(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    begun++;
+    return 1;
+}
+
+/* It runs or it does not, and its status says which. */
+static void before_it_begins(enum cheng_kind kind)
+{
+    cheng_task *task;
+    int status;
+    begun = 0;
+    task = start(kind, say_begun, 0);
+    cheng_cancel_all(&task, 1);
+    assert_int_equal(cheng_join_all(&task, 1), 0);
+    assert_int_equal(cheng_join(task, &status), 0);
+    assert_int_equal(status, begun ? 1 : -ECANCELED);
+    cheng_task_free(task);
+}
+
+EXPLORED(a_thread_before_it_begins)
+{
+    before_it_begins(CHENG_THREAD);
+}
+
+EXPLORED(a_coroutine_before_it_begins)
+{
+    before_it_begins(CHENG_COROUTINE);
 }

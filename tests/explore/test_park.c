@@ -45,7 +45,7 @@ static void one_leaves(enum cheng_kind leaves, enum cheng_kind stays, long patie
         cheng_cancel(a);
     release();
     chengi_unpark(&word, 1);
-    int rc = finish(a);
+    int rc = finish_cancelled(a, ECANCELED);
     if (rc == 0)
         chengi_unpark(&word, 1);
     else

@@ -124,10 +124,17 @@ TEST(ends_a_sleep)
     }
 }
 
-static int report_cancelled(const void *argument, void *result)
+static unsigned hooks_called;
+
+static void count_hook(void)
+{
+    hooks_called++;
+}
+
+static int must_not_run(const void *argument, void *result)
 {
     (void)argument, (void)result;
-    return cheng_cancelled() ? cheng_sleep(1000 * CHENG_SECOND) : 1;
+    abort();
 }
 
 /* On one thread: started, cancelled, and only then does it begin. */
@@ -136,7 +143,7 @@ static int cancel_before_it_begins(const void *argument, void *result)
     cheng_task *task;
     int status = 0;
     (void)argument, (void)result;
-    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, report_cancelled, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, must_not_run, NULL, 0, NULL), 0);
     cheng_cancel(task);
     assert_int_equal(cheng_join(task, &status), 0);
     cheng_task_free(task);
@@ -148,6 +155,98 @@ TEST(before_the_start)
     int status = 0;
     assert_int_equal(cheng_run(&status, cancel_before_it_begins, NULL, 0), 0);
     assert_int_equal(status, -ECANCELED);
+    cheng_set_start_hook(count_hook);
+    cheng_set_end_hook(count_hook);
+    assert_int_equal(cheng_run(&status, cancel_before_it_begins, NULL, 0), 0);
+    assert_int_equal(status, -ECANCELED);
+    assert_int_equal(hooks_called, 4); /* of both tasks */
+}
+
+static void cancel_oneself(void)
+{
+    cheng_cancel(cheng_current());
+}
+
+TEST(by_the_start_hook)
+{
+    cheng_set_start_hook(cancel_oneself);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        cheng_task *task;
+        int status = 0;
+        assert_int_equal(cheng_start(&task, kind, must_not_run, NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join(task, &status), 0);
+        assert_int_equal(status, -ECANCELED);
+        cheng_task_free(task);
+    }
+}
+
+/* ---- several ---- */
+
+static int wait_or_stay(const void *argument, void *result)
+{
+    (void)result;
+    if (*(const bool *)argument)
+        cheng_shield(true);
+    return cheng_event_wait(&event);
+}
+
+TEST(all_of_an_array)
+{
+    cheng_task *tasks[4] = { NULL };
+    const bool no = false, yes = true;
+    int status;
+    assert_int_equal(cheng_join_all(tasks, 4), 0); /* nobody is there */
+    assert_int_equal(cheng_start(&tasks[0], CHENG_THREAD, wait_or_stay, &no, sizeof no, NULL), 0);
+    assert_int_equal(cheng_start(&tasks[1], CHENG_COROUTINE, wait_or_stay, &yes, sizeof yes, NULL), 0);
+    assert_int_equal(cheng_start(&tasks[3], CHENG_COROUTINE, wait_or_stay, &no, sizeof no, NULL), 0);
+    wait_until_blocked(tasks[1], CHENGI_WAIT_EVENT);
+    assert_int_equal(cheng_join_all_until(tasks, 4, CHENG_NOW), -EAGAIN);
+    cheng_cancel_all(tasks, 4);
+    assert_int_equal(cheng_join_all_until(tasks, 4, cheng_after(10 * CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(cheng_join(tasks[0], &status), 0);
+    assert_int_equal(status, -ECANCELED);
+    assert_int_equal(cheng_join(tasks[3], &status), 0);
+    assert_int_equal(status, -ECANCELED);
+    assert_true(cheng_task_is_alive(tasks[1]));
+    cheng_event_set(&event);
+    assert_int_equal(cheng_join_all(tasks, 4), 0);
+    assert_int_equal(cheng_join_all_until(tasks, 4, CHENG_NOW), 0);
+    assert_int_equal(cheng_join(tasks[1], &status), 0);
+    assert_int_equal(status, 0);
+    for (int i = 0; i < 4; i++)
+        cheng_task_free(tasks[i]);
+}
+
+static int join_oneself(const void *argument, void *result)
+{
+    cheng_task *self = cheng_current();
+    (void)argument, (void)result;
+    return cheng_join_all(&self, 1);
+}
+
+static int join_for_ever(const void *argument, void *result)
+{
+    (void)result;
+    return cheng_join_all(argument, 1);
+}
+
+TEST(join_all_may_be_cancelled_and_sees_deadlocks)
+{
+    cheng_task *first, *second;
+    const bool no = false;
+    int status;
+    assert_int_equal(cheng_run(&status, join_oneself, NULL, 0), 0);
+    assert_int_equal(status, -EDEADLK);
+    assert_int_equal(cheng_start(&first, CHENG_COROUTINE, wait_or_stay, &no, sizeof no, NULL), 0);
+    assert_int_equal(cheng_start(&second, CHENG_THREAD, join_for_ever, &first, sizeof first, NULL), 0);
+    wait_until_blocked(second, CHENGI_WAIT_JOIN);
+    cheng_cancel(second);
+    assert_int_equal(cheng_join(second, &status), 0);
+    assert_int_equal(status, -ECANCELED);
+    cheng_event_set(&event);
+    assert_int_equal(cheng_join_all(&first, 1), 0);
+    cheng_task_free(first);
+    cheng_task_free(second);
 }
 
 static int return_zero(const void *argument, void *result)
