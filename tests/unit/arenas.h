@@ -9,13 +9,6 @@
 
 enum { SIZE = 1 << 20 };
 
-static inline const char *unique_name(void)
-{
-    static char name[64];
-    snprintf(name, sizeof name, "/cheng-test-%d", (int)getpid());
-    return name;
-}
-
 static inline cheng_arena *make(size_t size)
 {
     cheng_arena *arena = NULL;

@@ -57,4 +57,11 @@ uint64_t test_seed(void);
 /* True with CHENG_LONG=1: the long form of a test, for release checks. */
 int test_long(void);
 
+/* A path of the case's own in TMPDIR, or in /tmp, at which there is nothing yet. What comes to be there, a file or an empty
+ * folder, goes with the process, also when an assertion fails. */
+void test_scratch_path(char *path, size_t room);
+
+/* The same for a path that the case has chosen itself. */
+void test_remove_at_end(const char *path);
+
 #endif

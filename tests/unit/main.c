@@ -1,12 +1,13 @@
 /* The main of every test program: `test_x NAME` runs one case, `test_x` all, each in a child of its own. */
 #include "unit/harness.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { SKIPPED = 77 };
+enum { SKIPPED = 77, LEFT_MAX = 16 };
 
 static struct test_case *cases;
 
@@ -49,6 +50,53 @@ int test_long(void)
 {
     const char *value = getenv("CHENG_LONG");
     return value && strcmp(value, "1") == 0;
+}
+
+/* ---- what a case would leave in the file system ---- */
+
+static struct {
+    char path[128];
+    pid_t owner;
+} left[LEFT_MAX];
+static unsigned left_count;
+
+/* The last first: files before their folder. */
+static void remove_left(void)
+{
+    for (unsigned i = left_count; i-- > 0;)
+        if (left[i].owner == getpid()) /* not those of a parent */
+            (void)remove(left[i].path);
+}
+
+static void on_abort(int signal)
+{
+    (void)signal;
+    remove_left();
+}
+
+void test_remove_at_end(const char *path)
+{
+    assert_in_range(left_count, 0, LEFT_MAX - 1);
+    assert_true(strlen(path) < sizeof left->path);
+    if (left_count == 0) {
+        atexit(remove_left);
+        signal(SIGABRT, on_abort);
+    }
+    snprintf(left[left_count].path, sizeof left->path, "%s", path);
+    left[left_count++].owner = getpid();
+}
+
+void test_scratch_path(char *path, size_t room)
+{
+    static char folder[96];
+    const char *parent = getenv("TMPDIR");
+    if (folder[0] == '\0') {
+        snprintf(folder, sizeof folder, "%s/cheng-XXXXXX", parent == NULL ? "/tmp" : parent);
+        assert_non_null(mkdtemp(folder));
+        test_remove_at_end(folder);
+    }
+    assert_true(snprintf(path, room, "%s/%u", folder, left_count) < (int)room);
+    test_remove_at_end(path);
 }
 
 static int run_in_child(const struct test_case *entry)

@@ -71,6 +71,16 @@ static inline bool killed_by(int status, int signal)
     return WIFSIGNALED(status) && WTERMSIG(status) == signal;
 }
 
+/* A name for an arena that no other case has. What it names goes with the case. */
+static inline const char *unique_name(void)
+{
+    static char path[64];
+    const char *folder = "/dev/shm";
+    snprintf(path, sizeof path, "%s/cheng-test-%d", folder, (int)getpid());
+    test_remove_at_end(path);
+    return path + strlen(folder);
+}
+
 /* Runs this case in a fresh image of this program, and waits for it; there told_by_another returns the word. */
 static inline void in_another_program(const char *name_of_case, const char *word)
 {

@@ -196,8 +196,7 @@ TEST(objects_of_an_unrelated_process) // noqemu: novalgrind: starts itself again
         open_by_name(told_by_another());
         return;
     }
-    char name[64];
-    snprintf(name, sizeof name, "/cheng-test-shared-%d", (int)getpid());
+    const char *name = unique_name();
     cheng_arena_options options = { .name = name, .bound = 5 * CHENG_MILLISECOND };
     assert_int_equal(cheng_arena_new(&arena, SIZE, &options), 0);
     struct {

@@ -3,20 +3,6 @@
 
 #include <sys/stat.h>
 
-/* A folder of the case's own; "unix:/tmp/…/s" in `host`. */
-static void make_host(char host[64], char folder[32])
-{
-    snprintf(folder, 32, "/tmp/cheng-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(host, 64, "unix:%s/s", folder);
-}
-
-static void remove_host(const char *host, const char *folder)
-{
-    unlink(host + 5);
-    assert_int_equal(rmdir(folder), 0);
-}
-
 static void talk_once(cheng_socket *listener, const char *host)
 {
     cheng_socket *client, *accepted;
@@ -33,10 +19,11 @@ static void talk_once(cheng_socket *listener, const char *host)
 
 TEST_EVERYWHERE(path)
 {
-    char host[64], folder[32], text[CHENG_ENDPOINT_TEXT];
+    char path[100], host[108], text[CHENG_ENDPOINT_TEXT];
     cheng_socket *listener, *other = NULL;
     cheng_endpoint endpoint;
-    make_host(host, folder);
+    test_scratch_path(path, sizeof path);
+    snprintf(host, sizeof host, "unix:%s", path);
     assert_int_equal(cheng_connect(&other, host, NULL), -ENOENT);
     assert_int_equal(cheng_listen(&listener, host, NULL, NULL), 0);
     talk_once(listener, host);
@@ -48,7 +35,6 @@ TEST_EVERYWHERE(path)
     cheng_socket_free(listener);
     assert_int_equal(cheng_connect(&other, host, NULL), -ECONNREFUSED); /* the path stays */
     assert_null(other);
-    remove_host(host, folder);
 }
 
 TEST_EVERYWHERE(abstract_name)
