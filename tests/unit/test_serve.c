@@ -1,4 +1,5 @@
 /* Servers: a task for each client, in every place and with handlers of both kinds. */
+#include "unit/delays.h"
 #include "unit/sockets.h"
 
 #include <stdatomic.h>
@@ -282,22 +283,17 @@ static int offload(cheng_socket *client, void *context)
     return 0;
 }
 
-static int tick(void *context)
+/* By how long it was late at the most. */
+static int tick(const void *argument, void *result)
 {
-    struct house *house = context;
-    int64_t worst = 0;
-    while (atomic_load(&house->live) > 0) {
-        int64_t due = cheng_clock_ns() + CHENG_MILLISECOND;
-        cheng_sleep(CHENG_MILLISECOND);
-        worst = cheng_clock_ns() - due > worst ? cheng_clock_ns() - due : worst;
-    }
-    return (int)(worst / CHENG_MICROSECOND);
-}
-
-static int tick_task(const void *argument, void *result)
-{
+    struct house *house = *(struct house *const *)argument;
+    int worst = 0;
     (void)result;
-    return tick(*(void *const *)argument);
+    while (atomic_load(&house->live) > 0) {
+        int late = late_by_us();
+        worst = late > worst ? late : worst;
+    }
+    return worst;
 }
 
 /* Server, handlers and the one that measures on one thread. */
@@ -313,7 +309,7 @@ static int one_thread(const void *argument, void *result)
     for (int i = 0; i < 3; i++)
         clients[i] = raw_connect(house->service);
     await_begun(house, 3);
-    assert_int_equal(cheng_start(&ticker, CHENG_COROUTINE, tick_task, &house, sizeof house, NULL), 0);
+    assert_int_equal(cheng_start(&ticker, CHENG_COROUTINE, tick, &house, sizeof house, NULL), 0);
     assert_int_equal(cheng_join(ticker, &worst), 0);
     cheng_task_free(ticker);
     cheng_socket_close(house->listener);
@@ -325,18 +321,16 @@ static int one_thread(const void *argument, void *result)
 
 TEST(an_offloaded_second_delays_nobody) // serial: bounds a delay
 {
-    int best = INT32_MAX, worst;
-    for (int round = 0; round < 3 && best >= 5000;
-         round++) { /* another program may have had the processor once */
+    int worst = INT32_MAX;
+    for (int attempt = 0; attempt < 3 && worst >= 5000;
+         attempt++) { /* a machine may have stopped as a whole */
         struct house house = { .handler = offload }, *p = &house;
         house.listener = listen_here(house.service);
         assert_int_equal(cheng_run(&worst, one_thread, &p, sizeof p), 0);
         cheng_socket_free(house.listener);
-        best = worst < best ? worst : best;
+        printf("worst delay %d us\n", worst);
     }
-    print_message("worst delay %d µs\n", best);
-    if (!slowed_down())
-        assert_true(best < 5000);
+    assert_true(worst < 5000 || slowed_down());
 }
 
 /* ---- stopping ---- */
