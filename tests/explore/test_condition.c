@@ -97,3 +97,45 @@ EXPLORED(a_cancel)
 {
     one_leaves(CHENG_THREAD, CHENG_COROUTINE, 0);
 }
+
+/* ---- with a predicate ---- */
+
+static bool has_items(void *unused)
+{
+    (void)unused;
+    return items > 0;
+}
+
+static int take_by_predicate(const void *arg, void *result)
+{
+    long patience = *(const long *)arg;
+    int rc = 0;
+    (void)result;
+    CHENG_WITH(&lock) {
+        rc = cheng_condition_wait_for(&changed, &lock, has_items, NULL,
+                                      patience == 0 ? CHENG_FOREVER : cheng_after(patience));
+        items -= rc == 0;
+    }
+    assert_true(rc == 0 || (rc == -ETIMEDOUT && patience != 0));
+    return rc == 0;
+}
+
+EXPLORED_WITH(a_predicate, .inside = true, .spurious = 1)
+{
+    cheng_task *a = start(CHENG_THREAD, take_by_predicate, 0),
+               *b = start(CHENG_COROUTINE, take_by_predicate, 0);
+    give(1);
+    give(1);
+    assert_int_equal(finish(a) + finish(b), 2);
+    assert_int_equal(items, 0);
+}
+
+EXPLORED(a_deadline_of_a_predicate)
+{
+    cheng_task *a = start(CHENG_COROUTINE, take_by_predicate, 1000000), *b = start(CHENG_THREAD, take, 0);
+    give(1);
+    if (finish(a))
+        give(1);
+    finish(b);
+    assert_int_equal(items, 0);
+}

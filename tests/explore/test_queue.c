@@ -187,3 +187,27 @@ EXPLORED_WITH(no_memory, .inside = true, .failures = 1)
     }
     cheng_queue_free(queue);
 }
+
+static int take_and_put_back(const void *arg, void *result)
+{
+    long item = 0;
+    (void)arg, (void)result;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(cheng_queue_get_until(queue, &item, CHENG_NOW), 0);
+        assert_int_equal(cheng_queue_put_until(queue, &item, CHENG_NOW), 0);
+    }
+    return 0;
+}
+
+/* The size is that of one moment: one item that comes and goes is never two. */
+EXPLORED(a_size)
+{
+    long item = 1;
+    make(4);
+    assert_int_equal(cheng_queue_put(queue, &item), 0);
+    cheng_task *a = start(CHENG_THREAD, take_and_put_back, 0);
+    assert_in_range(cheng_queue_size(queue), 0, 1);
+    finish(a);
+    assert_int_equal(cheng_queue_size(queue), 1);
+    cheng_queue_free(queue);
+}

@@ -163,3 +163,38 @@ EXPLORED_WITH(no_memory, .inside = true, .failures = 1)
         }
     assert_false(tasks[0] == NULL && tasks[1] == NULL);
 }
+
+static int began;
+static cheng_deadline its_time;
+
+static int note_begin(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    began++;
+    assert_true(cheng_clock_ns() >= its_time.at_ns);
+    return 5;
+}
+
+/* Its function is called, or it was cancelled before its time: never both, never neither. */
+static void cancelled_about_its_time(enum cheng_kind kind)
+{
+    cheng_task *a;
+    began = 0;
+    its_time = cheng_after(1000000);
+    assert_int_equal(cheng_start_later(&a, kind, its_time, note_begin, NULL, 0, NULL), 0);
+    cheng_sleep(500000);
+    cheng_cancel(a);
+    int status = finish(a);
+    assert_true(status == 5 || status == -ECANCELED);
+    assert_int_equal(began, status == 5 ? 1 : 0);
+}
+
+EXPLORED(a_thread_started_later)
+{
+    cancelled_about_its_time(CHENG_THREAD);
+}
+
+EXPLORED(a_coroutine_started_later)
+{
+    cancelled_about_its_time(CHENG_COROUTINE);
+}

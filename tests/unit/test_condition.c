@@ -297,6 +297,30 @@ TEST(a_predicate_that_is_true_needs_no_wait)
     assert_int_equal(cheng_condition_wait_for(&changed, &lock, has_tokens, &wanted, CHENG_FOREVER), -EPERM);
 }
 
+static int wait_for_long(void *wanted)
+{
+    int rc = 0;
+    CHENG_WITH(&lock)
+        rc = cheng_condition_wait_for(&changed, &lock, has_tokens, wanted,
+                                      cheng_after(20 * CHENG_MILLISECOND));
+    return rc;
+}
+
+/* It has come true and nobody was notified: it is looked at when the time is up. */
+TEST(a_predicate_is_looked_at_at_the_deadline)
+{
+    for (enum place place = 0; place < PLACES; place++) {
+        struct actor actor;
+        unsigned wanted = 1;
+        tokens = 0;
+        actor_start(&actor, place, wait_for_long, &wanted);
+        wait_until_blocked(actor.self, CHENGI_WAIT_CONDITION);
+        CHENG_WITH(&lock)
+            tokens = 1;
+        assert_int_equal(actor_join(&actor), 0);
+    }
+}
+
 static cheng_event stop;
 
 static int notify_always(void *unused)

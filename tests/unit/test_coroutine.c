@@ -161,6 +161,43 @@ TEST(one_that_has_not_begun_dies_of_what_is_thrown)
 
 /* ---- parents, strangers ---- */
 
+static int adds_ten(void *arg, void *value, void **result)
+{
+    (void)arg, (void)result;
+    int rc;
+    while ((rc = cheng_generator_yield(number((intptr_t)value + 10), &value)) == 0)
+        continue;
+    return rc;
+}
+
+static int ends_at_once(void *arg, void *value, void **result)
+{
+    (void)arg;
+    *result = value;
+    return 0;
+}
+
+/* What is passed to one that is dead goes to the nearest of its ancestors that lives. */
+TEST(the_nearest_living_ancestor)
+{
+    void *out;
+    cheng_coroutine *parent = make(adds_ten, NULL), *child;
+    cheng_coroutine_options options = { .parent = parent };
+    assert_int_equal(cheng_coroutine_switch(parent, number(1), &out), 0);
+    assert_ptr_equal(out, number(11));
+    assert_int_equal(cheng_coroutine_new(&child, ends_at_once, NULL, &options), 0);
+    assert_int_equal(cheng_coroutine_switch(child, number(2), &out), 0);
+    assert_ptr_equal(out, number(12)); /* its end went to the parent */
+    assert_true(cheng_coroutine_is_dead(child));
+    assert_int_equal(cheng_coroutine_switch(child, number(3), &out), 0);
+    assert_ptr_equal(out, number(13));
+    assert_int_equal(cheng_coroutine_throw(parent, -ECANCELED, NULL), 0);
+    assert_int_equal(cheng_coroutine_switch(child, number(4), &out), 0);
+    assert_ptr_equal(out, number(4)); /* nobody lives but the caller */
+    assert_int_equal(cheng_coroutine_free(parent), 0);
+    assert_int_equal(cheng_coroutine_free(child), 0);
+}
+
 TEST(no_one_is_its_own_ancestor)
 {
     cheng_coroutine *c = make(fails, NULL), *child = make(fails, NULL);
@@ -237,6 +274,25 @@ TEST(a_generator_yields_and_ends)
     assert_ptr_equal(value, number(-1)); /* what it returned */
     assert_int_equal(cheng_generator_next(g, NULL, &value), -EPIPE);
     assert_int_equal(cheng_generator_close(g), 0);
+    assert_int_equal(cheng_coroutine_free(g), 0);
+}
+
+static int gives_the_error(void *arg, void *value, void **result)
+{
+    (void)arg, (void)value, (void)result;
+    return cheng_generator_yield(number(cheng_generator_yield(number(1), NULL)), NULL);
+}
+
+/* Thrown into a generator an error comes out of its yield, and what it yields next out of the throw. */
+TEST(an_error_is_thrown_into_a_generator)
+{
+    cheng_coroutine *g = make(gives_the_error, NULL);
+    void *value;
+    assert_int_equal(cheng_generator_next(g, NULL, &value), 0);
+    assert_int_equal(cheng_coroutine_throw(g, -EIO, &value), 0);
+    assert_ptr_equal(value, number(-EIO));
+    assert_int_equal(cheng_coroutine_throw(g, -ENOENT, &value), -ENOENT); /* it returns what it was told */
+    assert_true(cheng_coroutine_is_dead(g));
     assert_int_equal(cheng_coroutine_free(g), 0);
 }
 

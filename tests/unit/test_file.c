@@ -178,6 +178,70 @@ static int write_block(void *context)
     return cheng_write(*(int *)context, block, sizeof block);
 }
 
+/* A line that is written by one call is whole, whoever writes meanwhile: for up to PIPE_BUF bytes the system promises it of a
+ * pipe, and of a file that is open to append. */
+enum { WRITERS = 6, LINES = 200, LINE = 80 };
+
+struct writer {
+    int fd;
+    char letter;
+};
+
+static int write_lines(void *context)
+{
+    const struct writer *writer = context;
+    char line[LINE];
+    memset(line, writer->letter, sizeof line);
+    line[LINE - 1] = '\n';
+    for (int i = 0; i < LINES; i++) {
+        int rc;
+        while ((rc = cheng_write(writer->fd, line, sizeof line)) ==
+               -EBUSY) /* a full pipe has one who waits */
+            cheng_yield();
+        assert_int_equal(rc, 0);
+    }
+    return 0;
+}
+
+static void check_lines(int fd)
+{
+    char line[LINE];
+    for (int i = 0; i < WRITERS * LINES; i++) {
+        size_t n, have = 0;
+        do {
+            assert_int_equal(cheng_read(fd, line + have, sizeof line - have, &n), 0);
+            have += n;
+        } while (have < sizeof line);
+        assert_int_equal(line[LINE - 1], '\n');
+        for (int k = 1; k < LINE - 1; k++)
+            assert_int_equal(line[k], line[0]);
+    }
+}
+
+TEST(lines_of_many_writers_are_whole)
+{
+    int ends[2], file = scratch_file();
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(file, F_SETFL, O_APPEND), 0);
+    for (int to_file = 0; to_file < 2; to_file++) {
+        struct actor actors[WRITERS];
+        struct writer writers[WRITERS];
+        for (int i = 0; i < WRITERS; i++) {
+            writers[i] = (struct writer){ to_file ? file : ends[1], (char)('a' + i) };
+            actor_start(&actors[i], (enum place)(i % PLACES), write_lines, &writers[i]);
+        }
+        if (!to_file)
+            check_lines(ends[0]);
+        for (int i = 0; i < WRITERS; i++)
+            assert_int_equal(actor_join(&actors[i]), 0);
+    }
+    assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+    check_lines(file);
+    close(ends[0]);
+    close(ends[1]);
+    close(file);
+}
+
 TEST(pipe_full)
 {
     for (int nonblocking = 0; nonblocking < 2; nonblocking++)

@@ -3,6 +3,7 @@
 #include "unit/actors.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 #define FOR_EACH_KIND(kind) for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++)
 
@@ -101,4 +102,162 @@ TEST(coroutines_of_a_task_that_ends)
         assert_int_equal(cheng_coroutine_free(left), 0);
         cheng_task_free(task);
     }
+}
+
+/* ---- who hogs a thread ---- */
+
+static atomic_bool stop;
+static atomic_int hogs, stepped;
+
+static void stop_the_hog(const cheng_incident *incident)
+{
+    if (incident->kind == CHENG_HOG) {
+        assert_non_null(strstr(incident->report, "hog"));
+        hogs++;
+    }
+}
+
+static int hog(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    while (!stop)
+        continue;
+    return 0;
+}
+
+static int step(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    for (int i = 0; i < 10; i++) {
+        stepped++;
+        cheng_sleep(CHENG_MILLISECOND);
+    }
+    return 0;
+}
+
+static int stop_when_told(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    while (hogs == 0)
+        cheng_sleep(CHENG_MILLISECOND);
+    stop = true;
+    return stepped;
+}
+
+static int hog_first(const void *argument, void *result)
+{
+    cheng_task *task;
+    (void)argument, (void)result;
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, step, NULL, 0, NULL), 0);
+    cheng_task_rename(cheng_current(), "hog");
+    (void)hog(NULL, NULL);
+    assert_int_equal(cheng_join(task, NULL), 0);
+    cheng_task_free(task);
+    return 0;
+}
+
+/* PP33: one that computes stalls all. On one thread it does, and the watchdog says who it is; with workers others go on. */
+TEST(one_that_computes) // serial: others must get a processor meanwhile
+{
+    cheng_task *task, *other;
+    int status;
+    cheng_set_incident_hook(stop_the_hog);
+    assert_int_equal(cheng_watch(20 * CHENG_MILLISECOND), 0);
+    assert_int_equal(cheng_start(&task, CHENG_THREAD, stop_when_told, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_run(NULL, hog_first, NULL, 0), 0);
+    assert_int_equal(cheng_join(task, &status), 0);
+    cheng_task_free(task);
+    assert_int_equal(status, 0); /* not a step while it computed */
+    assert_int_equal(stepped, 10);
+    cpu_set_t usable;
+    assert_int_equal(sched_getaffinity(0, sizeof usable, &usable), 0);
+    if (CPU_COUNT(&usable) < 2)
+        return; /* one worker */
+    stop = false;
+    stepped = hogs = 0;
+    assert_int_equal(
+        cheng_start(&task, CHENG_COROUTINE, hog, NULL, 0, &(cheng_task_options){ .name = "hog" }), 0);
+    while (hogs == 0) /* it has a worker */
+        cheng_sleep(CHENG_MILLISECOND);
+    assert_int_equal(cheng_start(&other, CHENG_COROUTINE, step, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_join_until(other, NULL, cheng_after(20 * CHENG_SECOND)), 0);
+    assert_int_equal(stepped, 10);
+    assert_true(cheng_task_is_alive(task));
+    stop = true;
+    assert_int_equal(cheng_join(task, NULL), 0);
+    cheng_task_free(task);
+    cheng_task_free(other);
+    assert_int_equal(cheng_watch(0), 0);
+}
+
+/* ---- calls that block the thread ---- */
+
+static int pipe_ends[2];
+
+static int read_blocking(const void *argument, void *result)
+{
+    char byte;
+    (void)argument, (void)result;
+    return (int)read(pipe_ends[0], &byte, 1);
+}
+
+static int read_offloaded(const void *argument, void *result)
+{
+    return cheng_offload(read_blocking, argument, result);
+}
+
+static int write_byte(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return (int)write(pipe_ends[1], "x", 1);
+}
+
+/* The reader first, then, if it lets anybody, the writer that it waits for: on one thread. */
+static int reader_then_writer(const void *argument, void *result)
+{
+    cheng_task *reader, *writer;
+    int status = -1;
+    (void)result;
+    cheng_fn *function = *(cheng_fn *const *)argument;
+    assert_int_equal(cheng_start(&reader, CHENG_COROUTINE, function, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_start(&writer, CHENG_COROUTINE, write_byte, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_join(reader, &status), 0);
+    assert_int_equal(cheng_join(writer, NULL), 0);
+    cheng_task_free(reader);
+    cheng_task_free(writer);
+    return status;
+}
+
+static int write_after_a_while(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    cheng_sleep(30 * CHENG_MILLISECOND);
+    return stepped == 0 ? write_byte(NULL, NULL) : 0; /* nobody else has: the thread is stuck */
+}
+
+static int run_reader(cheng_fn *function)
+{
+    int status = -1;
+    assert_int_equal(cheng_run(&status, reader_then_writer, &function, sizeof function), 0);
+    return status;
+}
+
+/* PP35: a blocking call stalls its thread's coroutines, unless the program was patched in time. Here it does, too, and only
+ * help from another thread ends it; what is offloaded, or called by Cheng's own name, needs no patch. */
+TEST(a_call_that_blocks)
+{
+    cheng_task *helper;
+    cheng_fn *own = read_blocking;
+    assert_int_equal(pipe(pipe_ends), 0);
+    stepped = 0;
+    assert_int_equal(cheng_start(&helper, CHENG_THREAD, write_after_a_while, NULL, 0, NULL), 0);
+    int64_t begun = cheng_clock_ns();
+    assert_int_equal(run_reader(own), 1);
+    assert_true(cheng_clock_ns() - begun >= 30 * CHENG_MILLISECOND);
+    assert_int_equal(cheng_join(helper, NULL), 0);
+    cheng_task_free(helper);
+    (void)!read(pipe_ends[0], &(char){ 0 }, 1); /* the writer's, which came too late */
+    assert_int_equal(run_reader(read_offloaded), 1);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
 }

@@ -105,6 +105,40 @@ TEST(deadline_does_not_swallow_a_unit)
     assert_int_equal(cheng_semaphore_value(&semaphore), released - taken);
 }
 
+/* So many may be inside at a time, and that many are. */
+enum { PLACES_INSIDE = 5 };
+static cheng_semaphore room = CHENG_SEMAPHORE(PLACES_INSIDE);
+static unsigned inside, most;
+static cheng_event may_leave;
+
+static int go_inside(void *unused)
+{
+    (void)unused;
+    assert_int_equal(cheng_semaphore_acquire(&room), 0);
+    unsigned now = __atomic_add_fetch(&inside, 1, __ATOMIC_RELAXED);
+    assert_in_range(now, 1, PLACES_INSIDE);
+    if (now == PLACES_INSIDE)
+        __atomic_store_n(&most, now, __ATOMIC_RELAXED);
+    assert_int_equal(cheng_event_wait(&may_leave), 0);
+    cheng_yield();
+    __atomic_sub_fetch(&inside, 1, __ATOMIC_RELAXED);
+    return cheng_semaphore_release(&room, 1);
+}
+
+TEST(limits_how_many_are_inside)
+{
+    enum { COUNT = 30 };
+    static struct actor actors[COUNT];
+    for (unsigned i = 0; i < COUNT; i++)
+        actor_start(&actors[i], (enum place)(i % PLACES), go_inside, NULL);
+    while (__atomic_load_n(&most, __ATOMIC_RELAXED) < PLACES_INSIDE)
+        cheng_yield();
+    cheng_event_set(&may_leave);
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_int_equal(actor_join(&actors[i]), 0);
+    assert_int_equal(cheng_semaphore_value(&room), PLACES_INSIDE);
+}
+
 TEST(not_a_semaphore)
 {
     cheng_semaphore odd = { .kind = 1 };

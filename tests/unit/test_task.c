@@ -63,10 +63,13 @@ TEST(start_without_memory) // noqemu: noasan: notsan: novalgrind: they need addr
     cheng_task *task = untouched;
     static char large[60000];
     assert_int_equal(cheng_start(NULL, CHENG_THREAD, return_seven, NULL, 0, NULL), 0);
+    while (cheng_enumerate(NULL, 0) > 1)
+        cheng_yield();
     assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
     assert_int_equal(cheng_start(&task, CHENG_THREAD, return_seven, NULL, 0,
                                  &(cheng_task_options){ .stack_size = 64 << 20 }),
                      -EAGAIN);
+    assert_int_equal(cheng_enumerate(NULL, 0), 1); /* it was never there */
     int rc = 0;
     for (unsigned i = 0; i < 1000 && rc == 0; i++) /* the heap may have some room left */
         rc = cheng_start(NULL, CHENG_COROUTINE, return_seven, large, sizeof large,

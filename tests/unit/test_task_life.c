@@ -119,6 +119,28 @@ TEST(main_task)
     assert_int_equal(status, 0);
 }
 
+static void *fork_elsewhere(void *unused)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool none = cheng_main_task() == NULL; /* it has not called yet */
+        cheng_task *self = cheng_current();
+        _exit(none && cheng_main_task() == self ? 0 : 1);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    return unused;
+}
+
+TEST(main_task_of_another_threads_fork)
+{
+    pthread_t thread;
+    (void)cheng_current();
+    assert_int_equal(pthread_create(&thread, NULL, fork_elsewhere, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
 static void *ask_for_main(void *unused)
 {
     assert_null(cheng_main_task());
@@ -367,6 +389,55 @@ TEST(exit_with_tasks_of_all_sorts) // notsan: noqemu: no threads in a threaded p
     {
         the_kind = kind;
         assert_string_equal(said_by(exit_in_a_task), "");
+    }
+}
+
+/* What the main thread waits for keeps the daemons alive as well. */
+static int say_soon(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    cheng_sleep(10 * CHENG_MILLISECOND);
+    say('d');
+    return cheng_sleep_until(CHENG_FOREVER);
+}
+
+static void leave_one_and_a_daemon(void)
+{
+    assert_int_equal(cheng_start(NULL, the_kind, say_late, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_start(NULL, the_kind, say_soon, NULL, 0, &daemon_options), 0);
+    atexit(say_handler);
+}
+
+static int say_now(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    say('n');
+    return 0;
+}
+
+static void start_in_a_handler(void)
+{
+    cheng_task *task;
+    assert_int_equal(cheng_start(&task, the_kind, say_now, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_join(task, NULL), 0);
+    assert_int_equal(cheng_start(NULL, the_kind, say_late, NULL, 0, NULL),
+                     0); /* waited for when the handlers have ended */
+    say('h');
+}
+
+static void leave_a_handler_that_starts_some(void)
+{
+    assert_int_equal(cheng_start(NULL, the_kind, say_late, NULL, 0, NULL), 0);
+    atexit(start_in_a_handler);
+}
+
+TEST(exit_with_tasks_meanwhile) // notsan: noqemu: no threads in a threaded program's child
+{
+    FOR_EACH_KIND(kind)
+    {
+        the_kind = kind;
+        assert_string_equal(said_by(leave_one_and_a_daemon), "dth");
+        assert_string_equal(said_by(leave_a_handler_that_starts_some), "tnht");
     }
 }
 
