@@ -32,14 +32,14 @@ typedef struct cheng_timeout {
     int64_t at_ns;    /* its own deadline; 0: never */
     int64_t until_ns; /* the first of it and of those around it */
     struct cheng_timeout *outer;
-    bool ended; /* a wait */
+    bool ended; /* a wait, or something that asked */
 } cheng_timeout;
 
 /* Begins a scope. CHENG_NOW: no wait at all. Does not block. */
 CHENG_API void cheng_timeout_begin(cheng_timeout *timeout, cheng_deadline deadline);
 
-/* Ends the innermost scope. -ETIMEDOUT: a wait was ended because its time was up; 0: none was, or because an outer
- * one's was. -EPERM: it is not the calling task's innermost; nothing happens. */
+/* Ends the innermost scope. -ETIMEDOUT: a wait was ended because its time was up, or cheng_cancelled said so; 0: neither, or an
+ * outer one's was. -EPERM: it is not the calling task's innermost; nothing happens. */
 CHENG_API int cheng_timeout_end(cheng_timeout *timeout);
 
 #ifdef __cplusplus

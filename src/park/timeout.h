@@ -28,7 +28,7 @@ static inline int chengi_timeout_outcome(struct cheng_task *self, int rc, int64_
     return __builtin_expect(until_ns == deadline_ns, 1) || rc != -ETIMEDOUT ? rc : chengi_timeout_ended(self);
 }
 
-/* Whether the time of a scope is up. */
-bool chengi_timeout_passed(const struct cheng_task *self);
+/* Whether the time of a scope is up; notes whose. */
+bool chengi_timeout_passed(struct cheng_task *self);
 
 #endif

@@ -91,6 +91,18 @@ TEST(cancel)
     }
 }
 
+TEST_EVERYWHERE(time_is_up)
+{
+    int fd = scratch_file();
+    char byte;
+    size_t n;
+    cheng_timeout scope;
+    cheng_timeout_begin(&scope, CHENG_NOW);
+    assert_int_equal(cheng_read(fd, &byte, 1, &n), -ECANCELED);
+    assert_int_equal(cheng_timeout_end(&scope), -ETIMEDOUT);
+    assert_int_equal(cheng_close(fd), 0);
+}
+
 /* ---- a disk that blocks ---- */
 
 struct slow {
