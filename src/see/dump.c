@@ -169,18 +169,24 @@ static bool runs(const struct dump *dump, const struct cheng_task *task, const s
     return found;
 }
 
-static void tell_suspended(const char *site, void *context)
-{
-    struct text text = { .length = 0 };
-    add(&text, "  has a coroutine that is suspended at %s", site == NULL ? "an unknown line" : site);
-    tell(context, &text);
-}
-
 /* Only the task itself changes them: so they stay as they are where it cannot run while we look. */
 static bool stands_still(const struct cheng_task *task)
 {
     return task == chengi_runner_self() ||
            (chengi_worker != NULL && load_relaxed(&task->worker) == chengi_worker);
+}
+
+/* Who is told of one may let the task go on, and so change them, or end it: so each is looked for anew. */
+static void tell_suspended(const struct dump *dump, const struct cheng_task *task, const struct view *view)
+{
+    const char *site;
+    for (unsigned n = 0; stands_still(task) && load_relaxed(&task->ident) == view->ident &&
+                         chengi_coroutines_suspended(task, n, &site);
+         n++) {
+        struct text text = { .length = 0 };
+        add(&text, "  has a coroutine that is suspended at %s", site == NULL ? "an unknown line" : site);
+        tell(dump, &text);
+    }
 }
 
 void cheng_dump(void (*line)(const char *text, void *context), void *context)
@@ -201,7 +207,6 @@ void cheng_dump(void (*line)(const char *text, void *context), void *context)
         else
             add(&text, "%s", runs(&dump, task, &view) ? "runs" : view.begun ? "can go on" : "has not begun");
         tell(&dump, &text);
-        if (stands_still(task))
-            chengi_coroutines_each_suspended(task, tell_suspended, &dump);
+        tell_suspended(&dump, task, &view);
     }
 }

@@ -183,8 +183,8 @@ static void coroutine_main(void *stack, void *unused)
         error = 0;
     self->state = DEAD;
     self->stack = NULL;
-    retire(family, stack);
     cheng_coroutine *heir = receiver(self->parent, &error, &result);
+    retire(family, stack); /* not before: an heir that has not begun would be given the stack we run on */
     if (error == 0 && heir->asks && heir == self->parent)
         error = -EPIPE;
     (void)pass(family, heir, error, result);
@@ -353,6 +353,7 @@ void chengi_coroutines_end(struct cheng_task *task)
     }
     retire(family, NULL);
     task->coroutines = NULL;
+    task->leaves &= ~(uint32_t)CHENGI_LEAVES_COROUTINES;
     family->task = NULL;
     if (chengi_list_empty(&family->members))
         free(family);
@@ -435,17 +436,19 @@ int cheng_generator_yield(void *value, void **sent)
     return chengi_generator_yield_at(value, sent, NULL);
 }
 
-void chengi_coroutines_each_suspended(const struct cheng_task *task,
-                                      void (*tell)(const char *site, void *context), void *context)
+bool chengi_coroutines_suspended(const struct cheng_task *task, unsigned n, const char **site)
 {
     struct coroutines *family = task->coroutines;
     if (family == NULL)
-        return;
-    if (family->root.state == SUSPENDED)
-        tell(family->root.site, context);
-    for (struct link *link = family->members.next; link != &family->members; link = link->next) {
-        const cheng_coroutine *coroutine = CHENGI_CONTAINER(link, cheng_coroutine, link);
-        if (coroutine->state == SUSPENDED)
-            tell(coroutine->site, context);
+        return false;
+    const cheng_coroutine *coroutine = &family->root;
+    for (struct link *link = family->members.next;; link = link->next) {
+        if (coroutine->state == SUSPENDED && n-- == 0)
+            break;
+        if (link == &family->members)
+            return false;
+        coroutine = member(link);
     }
+    *site = coroutine->site;
+    return true;
 }

@@ -52,12 +52,15 @@ static void reclaim(struct cheng_task *task)
     chengi_runner_recycle(task);
 }
 
+/* Coroutines may set locals on their way out, and destructors of locals make coroutines. */
 static void leave(struct cheng_task *task)
 {
-    if (task->leaves & CHENGI_LEAVES_COROUTINES)
-        chengi_coroutines_end(task);
-    if (task->leaves & CHENGI_LEAVES_LOCALS)
-        chengi_locals_end(task);
+    while (task->leaves & (CHENGI_LEAVES_COROUTINES | CHENGI_LEAVES_LOCALS)) {
+        if (task->leaves & CHENGI_LEAVES_COROUTINES)
+            chengi_coroutines_end(task);
+        if (task->leaves & CHENGI_LEAVES_LOCALS)
+            chengi_locals_end(task);
+    }
 }
 
 /* The last act of a task, by itself: its words become stale, joiners are told; then it is the handle's, or

@@ -147,6 +147,33 @@ TEST(to_be_told_to_end_is_no_failure)
     assert_int_equal(cheng_coroutine_free(c), 0);
 }
 
+static int takes_42(void *arg, void *value, void **result)
+{
+    (void)arg;
+    assert_ptr_equal(value, number(42));
+    *result = number(43);
+    return 0;
+}
+
+static int gives_42(void *arg, void *value, void **result)
+{
+    (void)arg, (void)value;
+    *result = number(42);
+    return 0;
+}
+
+TEST(the_end_goes_to_a_parent_that_has_not_begun)
+{
+    void *out;
+    cheng_coroutine *parent = make(takes_42, NULL), *child;
+    assert_int_equal(
+        cheng_coroutine_new(&child, gives_42, NULL, &(cheng_coroutine_options){ .parent = parent }), 0);
+    assert_int_equal(cheng_coroutine_switch(child, NULL, &out), 0);
+    assert_ptr_equal(out, number(43));
+    assert_int_equal(cheng_coroutine_free(child), 0);
+    assert_int_equal(cheng_coroutine_free(parent), 0);
+}
+
 TEST(one_that_has_not_begun_dies_of_what_is_thrown)
 {
     cheng_coroutine *c = make(fails, NULL), *child;

@@ -259,6 +259,45 @@ TEST(coroutines_by_hand)
     assert_int_equal(cheng_run(NULL, look_at_suspended, NULL, 0), 0);
 }
 
+static int suspend_three(const void *arg, void *result)
+{
+    cheng_coroutine *generators[3];
+    (void)arg, (void)result;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cheng_coroutine_new(&generators[i], suspend, NULL, NULL), 0);
+        assert_int_equal(cheng_generator_next(generators[i], NULL, NULL), 0);
+    }
+    cheng_yield();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(cheng_coroutine_free(generators[i]), 0);
+    return 0;
+}
+
+static void let_it_go_on(const char *line, void *suspended)
+{
+    if (strstr(line, "suspended") != NULL) {
+        ++*(int *)suspended;
+        cheng_yield();
+    }
+}
+
+static int look_and_yield(const void *arg, void *result)
+{
+    int suspended = 0;
+    (void)arg, (void)result;
+    cheng_task *task = begin(CHENG_COROUTINE, suspend_three, "generous", NULL);
+    cheng_yield();
+    cheng_dump(let_it_go_on, &suspended);
+    assert_int_equal(suspended, 1); /* the others are gone when it is back */
+    end(task);
+    return 0;
+}
+
+TEST(coroutines_that_go_while_they_are_told_of)
+{
+    assert_int_equal(cheng_run(NULL, look_and_yield, NULL, 0), 0);
+}
+
 TEST(to_standard_error)
 {
     char bytes[4096];

@@ -99,6 +99,43 @@ TEST(a_destructor_that_sets_it_again)
     }
 }
 
+static int told_to_end(void *context, void *value, void **result)
+{
+    (void)value, (void)result;
+    assert_int_equal(cheng_generator_yield(NULL, NULL), -ECANCELED);
+    count(context);
+    return 0;
+}
+
+static void leave_a_coroutine(void *value)
+{
+    cheng_coroutine *generator;
+    assert_int_equal(cheng_coroutine_new(&generator, told_to_end, value, NULL), 0);
+    assert_int_equal(cheng_generator_next(generator, NULL, NULL), 0);
+    *(cheng_coroutine **)value = generator;
+}
+
+static int set_leaving(void *context)
+{
+    static cheng_local leaving = { .destroy = leave_a_coroutine };
+    set(&leaving, context);
+    return 0;
+}
+
+TEST(a_destructor_that_leaves_a_coroutine)
+{
+    FOR_EACH_PLACE(place)
+    {
+        struct actor actor;
+        cheng_coroutine *left;
+        destroyed = 0;
+        actor_start(&actor, place, set_leaving, &left);
+        actor_join(&actor);
+        assert_int_equal(destroyed, 1); /* it ends with the task, as all do */
+        assert_int_equal(cheng_coroutine_free(left), 0);
+    }
+}
+
 static void *foreign(void *context)
 {
     set(&counted, context);
