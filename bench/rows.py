@@ -90,6 +90,15 @@ row("coroutine.memory.1m", "KiB", "lower", "go", "4.5", seconds=0, rounds=1, abo
 row("coroutine.sleepers", "s", "lower", "go", "1.5", cpus=2, seconds=0, rounds=2,
     about="1,000,000 that sleep and wake spread over one second")
 
-row("echo.50", "1/s", "higher", "libuv go floor:epoll", "0.95 * floor_epoll",
+echo = "libuv go floor:epoll"
+row("echo.50", "1/s", "higher", echo, "0.95 * floor_epoll",
     about="64 bytes sent and sent back, 50 connections, server and load on one core")
-row("echo.50.cpu", "us", "lower", "libuv go floor:epoll", of="echo.50", about="CPU of the server for one")
+row("echo.50.cpu", "us", "lower", echo, of="echo.50", about="CPU of the server for one")
+bars = "1.0 * libuv", "1.0 * go", "0.95 * floor_epoll"
+row("echo.1", "1/s", "higher", echo, *bars, cpus=2, about="one connection, the server on one core, the load on the other")
+row("echo.50.2cores", "1/s", "higher", echo, *bars, cpus=2, about="50 connections")
+row("echo.1000", "1/s", "higher", echo, *bars, cpus=2, about="1,000 connections")
+row("echo.64k", "1/s", "higher", echo, *bars, cpus=2, about="50 connections, messages of 64 KiB")
+
+row("file.read", "1/s", "higher", "libuv go", "1.0 * libuv", cpus=2,
+    about="cached files of 4 KiB opened, read and closed, 64 at a time")

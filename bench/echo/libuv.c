@@ -1,14 +1,41 @@
-/* libuv, in its cheapest manner: one buffer for all, and writes that are tried before they are queued. */
+/* libuv, in its cheapest manner: one buffer for all, and writes that are tried before they are queued. What could not
+ * be written at once is queued as a copy, and goes out before more is read. */
 #include "server.h"
 #include <uv.h>
 
-static char shared[4096];
+struct queued {
+    uv_write_t request;
+    char bytes[];
+};
+
+static char shared[ROOM_MOST];
 
 static void give_buffer(uv_handle_t *handle, size_t size, uv_buf_t *buffer)
 {
     (void)handle;
     (void)size;
-    *buffer = uv_buf_init(shared, sizeof shared);
+    *buffer = uv_buf_init(shared, (unsigned)room());
+}
+
+static void on_read(uv_stream_t *client, ssize_t got, const uv_buf_t *buffer);
+
+static void on_written(uv_write_t *request, int status)
+{
+    if (status < 0)
+        uv_close((uv_handle_t *)request->handle, (uv_close_cb)free);
+    else
+        uv_read_start(request->handle, give_buffer, on_read);
+    free(request); /* the first member of a struct queued */
+}
+
+static void queue_rest(uv_stream_t *client, const char *bytes, size_t size)
+{
+    struct queued *queued = malloc(sizeof *queued + size);
+    bench_check(queued != NULL, "no memory");
+    memcpy(queued->bytes, bytes, size);
+    uv_buf_t data = uv_buf_init(queued->bytes, (unsigned)size);
+    uv_read_stop(client);
+    bench_check(uv_write(&queued->request, client, &data, 1, on_written) == 0, "uv_write");
 }
 
 static void on_read(uv_stream_t *client, ssize_t got, const uv_buf_t *buffer)
@@ -16,8 +43,13 @@ static void on_read(uv_stream_t *client, ssize_t got, const uv_buf_t *buffer)
     if (got == 0)
         return; /* nothing there after all */
     uv_buf_t data = uv_buf_init(buffer->base, got > 0 ? (unsigned)got : 0);
-    if (got < 0 || uv_try_write(client, &data, 1) != got)
+    int put = got < 0 ? (int)got : uv_try_write(client, &data, 1);
+    if (put == UV_EAGAIN)
+        put = 0;
+    if (put < 0)
         uv_close((uv_handle_t *)client, (uv_close_cb)free);
+    else if (put < got)
+        queue_rest(client, buffer->base + put, (size_t)(got - put));
 }
 
 static void on_connection(uv_stream_t *listener, int status)

@@ -1,9 +1,9 @@
 /* The load of the echo rows, the same for every server: `load SERVER ROW SECONDS`.
  *
- * Starts the server (which prints its port), opens as many connections as the row's last number says, and
- * on each sends 64 bytes, waits until they are back, sends them again. Load and server share the row's
- * CPUs, so with one core a value, requests a second, is one over the cost of both sides of a request;
- * `.cpu` is the server's own part of it, in microseconds. */
+ * Starts the server (which prints its port), opens as many connections as the row says (echo.64k: 50), and
+ * on each sends a message of 64 bytes (echo.64k: 65,536), waits until it is back, sends it again. With one CPU, load and server
+ * share it, so a value, answers a second, is one over the cost of both sides of an answer; with two, each has its own.
+ * `.cpu` is the server's CPU time for one, in microseconds. */
 #include "../bench.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,15 +11,20 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { MESSAGE = 64, MOST = 20000 };
+enum { MESSAGE_MOST = 65536, MOST = 20000 };
 
 static pid_t server;
 static int epoll;
-static int missing[MOST]; /* by descriptor: bytes of the answer that are still to come */
-static char message[MESSAGE];
+static size_t size = 64; /* of a message */
+static struct {
+    size_t unsent, missing; /* bytes of the message, and of its answer, that are still to go and to come */
+    bool full;              /* the system took no more: waits until it does */
+} connections[MOST];        /* by descriptor */
+static char message[MESSAGE_MOST], answer[MESSAGE_MOST];
 
 static void end_server(void)
 {
@@ -33,6 +38,7 @@ static int start_server(char **argv)
     bench_check(pipe(ends) == 0, "pipe");
     server = fork();
     if (server == 0) {
+        bench_pin(0);
         dup2(ends[1], STDOUT_FILENO);
         execv(argv[0], argv);
         _exit(127);
@@ -45,6 +51,29 @@ static int start_server(char **argv)
     return port; /* its output stays open */
 }
 
+static void watch(int fd, int how, uint32_t events)
+{
+    struct epoll_event event = { .events = events, .data.fd = fd };
+    bench_check(epoll_ctl(epoll, how, fd, &event) == 0, "epoll_ctl");
+}
+
+static void send_rest(int fd)
+{
+    ssize_t put = write(fd, message, connections[fd].unsent);
+    bench_check(put > 0 || errno == EAGAIN, "write");
+    connections[fd].unsent -= put > 0 ? (size_t)put : 0;
+    bool full = connections[fd].unsent > 0;
+    if (full != connections[fd].full)
+        watch(fd, EPOLL_CTL_MOD, full ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    connections[fd].full = full;
+}
+
+static void send_message(int fd)
+{
+    connections[fd].unsent = connections[fd].missing = size;
+    send_rest(fd);
+}
+
 static void connect_to(int port)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
@@ -54,31 +83,31 @@ static void connect_to(int port)
                 "connect");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-    bench_check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
-    missing[fd] = MESSAGE;
-    bench_check(write(fd, message, MESSAGE) == MESSAGE, "write");
+    watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+    send_message(fd);
 }
 
 /* Serves answers for that long; how many came back whole. */
 static double answers(int64_t ns)
 {
     struct epoll_event events[128];
-    char buffer[MESSAGE];
     long count = 0;
     for (int64_t end = bench_clock() + ns; bench_clock() < end;) {
         int n = epoll_wait(epoll, events, 128, 1000);
         bench_check(n > 0, "the server stopped answering");
         for (int i = 0; i < n; i++) {
             int fd = events[i].data.fd;
-            ssize_t got = read(fd, buffer, (size_t)missing[fd]);
+            if (events[i].events & EPOLLOUT)
+                send_rest(fd);
+            if (!(events[i].events & ~(uint32_t)EPOLLOUT))
+                continue;
+            ssize_t got = read(fd, answer, connections[fd].missing);
             bench_check(got > 0, "the server closed a connection");
-            missing[fd] -= (int)got;
-            if (missing[fd] > 0)
+            connections[fd].missing -= (size_t)got;
+            if (connections[fd].missing > 0)
                 continue;
             count++;
-            missing[fd] = MESSAGE;
-            bench_check(write(fd, message, MESSAGE) == MESSAGE, "write");
+            send_message(fd);
         }
     }
     return (double)count;
@@ -91,26 +120,42 @@ static double server_cpu_ns(clockid_t clock)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+/* How many connections; sets the size. */
+static int shape(void)
+{
+    int count = 0;
+    const char *row = strstr(bench_row, "echo.");
+    if (row && strcmp(row, "echo.64k") == 0) {
+        size = MESSAGE_MOST;
+        return 50;
+    }
+    bench_check(row && sscanf(row, "echo.%d", &count) == 1 && count > 0, "no such row");
+    return count;
+}
+
 int main(int argc, char **argv)
 {
-    int connections;
     clockid_t clock;
+    struct rlimit files;
     bench_check(argc == 4, "usage: load SERVER ROW SECONDS");
     bench_begin(argc - 1, argv + 1);
-    const char *last = strrchr(bench_row, '.');
-    bench_check(last && (connections = atoi(last + 1)) > 0, "no such row");
+    int count = shape();
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
     int port = start_server(argv + 1);
+    bench_pin(1);
     bench_check(clock_getcpuclockid(server, &clock) == 0, "clock_getcpuclockid");
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    while (connections-- > 0)
+    while (count-- > 0)
         connect_to(port);
     answers(50000000); /* until all run, and the server has grown to its size */
     for (int i = 0; i < BENCH_SAMPLES; i++) {
         double cpu = server_cpu_ns(clock);
         int64_t start = bench_clock();
-        double count = answers((int64_t)(bench_seconds * 1e9));
-        bench_print("", count * 1e9 / (double)(bench_clock() - start));
-        bench_print(".cpu", (server_cpu_ns(clock) - cpu) / 1e3 / count);
+        double done = answers((int64_t)(bench_seconds * 1e9));
+        bench_print("", done * 1e9 / (double)(bench_clock() - start));
+        bench_print(".cpu", (server_cpu_ns(clock) - cpu) / 1e3 / done);
     }
     return 0;
 }

@@ -1,7 +1,16 @@
-/* server.h: a listening socket on any port of the loopback, for servers that make their own. */
+/* server.h: what the servers of the echo rows share: how much they read at a time, and, for those that make their
+ * own, a listening socket on any port of the loopback. */
 #include "../bench.h"
 #include <arpa/inet.h>
 #include <sys/socket.h>
+
+enum { ROOM_MOST = 65536 };
+
+/* A whole message of echo.64k; elsewhere a page. */
+static inline size_t room(void)
+{
+    return strstr(bench_row, ".64k") ? ROOM_MOST : 4096;
+}
 
 static inline int listen_and_print_port(int flags)
 {

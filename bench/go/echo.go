@@ -3,10 +3,15 @@ package main
 import (
 	"fmt"
 	"net"
+	"strings"
 )
 
 // The server of the echo rows: prints its port, then a goroutine for each connection sends back what comes.
 func serve() {
+	room := 4096
+	if strings.HasSuffix(row, ".64k") {
+		room = 65536
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fail(err)
@@ -19,7 +24,7 @@ func serve() {
 		}
 		go func() {
 			defer client.Close()
-			buffer := make([]byte, 4096)
+			buffer := make([]byte, room)
 			for {
 				n, err := client.Read(buffer)
 				if err != nil {

@@ -107,6 +107,8 @@ func main() {
 		timers(row == "timer.set")
 	case strings.HasPrefix(row, "echo."):
 		serve()
+	case row == "file.read":
+		readFiles()
 	default:
 		fail("no such row")
 	}

@@ -1,8 +1,9 @@
 /* cheng/file.h: files, pipes and terminals for tasks (Python: os.read, gevent.fileobject, gevent.os).
  *
  * They are plain descriptors, yours, whose flags are not touched. The system has no way to wait for a disk, so what is
- * asked of a file is done by a helper thread, and the calling coroutine's worker goes on; in a thread it is a plain
- * call. Pipes and terminals are waited for as cheng_poll does.
+ * asked of a file is done by a helper thread, and the calling coroutine's worker goes on; but what the system has in its memory
+ * needs no disk: to open a file of this machine to be read, to read it, and to close it is then done at once. In a thread it is a
+ * plain call. Pipes and terminals are waited for as cheng_poll does.
  *
  * @code
  * static int first_line_to_output(const char *path)

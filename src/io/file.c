@@ -1,4 +1,5 @@
-/* Files, pipes and terminals. What may block is done by a helper thread; what may be polled is waited for first, and
+/* Files, pipes and terminals. What may block is done by a helper thread, but a coroutine first tries what the system may do
+ * from its memory, which takes less than to ask another thread; what may be polled is waited for first, and
  * then does not block: of a pipe that can be read, a read takes what is there; one that can be written has room for a
  * page. A terminal that can be written may still block a write, so a helper does it. */
 #include <cheng/file.h>
@@ -10,8 +11,9 @@
 
 #include "io/sys_file.h"
 #include "io/sys_socket.h"
+#include "run/worker.h"
 
-enum { PIPE_ROOM = 4096 };
+enum { PIPE_ROOM = 4096, AT_ONCE_MOST = 65536 }; /* of more, the copying alone would keep the worker */
 
 enum operation { OPEN, SYNC, READ, WRITE, READ_AT, WRITE_AT };
 
@@ -50,12 +52,50 @@ static int perform(const void *argument, void *unused)
     return -EINVAL;
 }
 
-static int have_done(const struct request *request)
+static int offload(const struct request *request)
 {
     int rc;
     do
         rc = cheng_cancelled() ? -ECANCELED : cheng_offload(perform, request, NULL);
     while (rc == -EINTR);
+    return rc;
+}
+
+/* What was in memory, and only then, by a helper, what was not. */
+static int read_at_once(const struct request *r)
+{
+    size_t have = 0;
+    int rc = -EAGAIN;
+    if (r->size > AT_ONCE_MOST || r->offset > INT64_MAX - AT_ONCE_MOST)
+        return rc;
+    do {
+        int64_t at = r->operation == READ ? -1 : (int64_t)(r->offset + have);
+        rc = chengi_sys_read_at_once(r->fd, (char *)r->buffer + have, r->size - have, at);
+        have += rc > 0 ? (size_t)rc : 0;
+    } while (rc > 0 && have < r->size);
+    if (rc < 0 && have > 0) {
+        struct request rest = *r;
+        rest.buffer = (char *)r->buffer + have;
+        rest.size -= have;
+        rest.offset += have;
+        rc = offload(&rest);
+        have += rc > 0 ? (size_t)rc : 0;
+    }
+    return have > 0 ? (int)have : rc;
+}
+
+static int have_done(const struct request *request)
+{
+    int rc = -EAGAIN;
+    if (chengi_worker != NULL && !cheng_cancelled()) {
+        if (request->operation == OPEN)
+            rc = chengi_sys_open_at_once(request->path, request->flags);
+        else if (request->operation == READ || request->operation == READ_AT)
+            rc = read_at_once(request);
+    }
+    if (rc == -EAGAIN)
+        return offload(request);
+    chengi_worker_done();
     return rc;
 }
 
@@ -78,8 +118,10 @@ static int close_it(const void *fd, void *result)
 
 int cheng_close(int fd)
 {
-    int result;
-    if (cheng_offload(close_it, &fd, &result) < 0) /* no helper: the caller may not be left with it */
+    int result = chengi_worker != NULL ? chengi_sys_close_at_once(fd) : -EAGAIN;
+    if (result != -EAGAIN)
+        chengi_worker_done();
+    else if (cheng_offload(close_it, &fd, &result) < 0) /* no helper: the caller may not be left with it */
         result = chengi_sys_close_file(fd);
     return result == -EINTR ? 0 : result; /* closed all the same */
 }

@@ -1,5 +1,5 @@
-/* The system calls of files, pipes and terminals. They may block, and raise no signal; results are counts or
- * descriptors, errors negative errnos. */
+/* The system calls of files, pipes and terminals. They may block, but for those of memory at the end, and raise no signal;
+ * results are counts or descriptors, errors negative errnos. */
 #ifndef CHENG_IO_SYS_FILE_H
 #define CHENG_IO_SYS_FILE_H
 
@@ -24,6 +24,14 @@ int chengi_sys_read(int fd, void *buffer, size_t size);
 int chengi_sys_write(int fd, const void *data, size_t size);
 int chengi_sys_pread(int fd, void *buffer, size_t size, uint64_t offset);
 int chengi_sys_pwrite(int fd, const void *data, size_t size, uint64_t offset);
+
+/* What the system can do from its memory, and so at once: a helper thread would cost more. -EAGAIN, whatever the reason:
+ * it cannot tell, or would block, or it fails; nothing has happened, so ask again by the calls above. A read of less
+ * than `size` is all that was in memory, or the end; at the file's own place if the offset is negative. Only files on disks of this
+ * machine are opened, to be read, and closed. */
+int chengi_sys_open_at_once(const char *path, int flags);
+int chengi_sys_close_at_once(int fd);
+int chengi_sys_read_at_once(int fd, void *buffer, size_t size, int64_t offset);
 
 /* Holds SIGPIPE off the calling thread, and takes away the one that a write has raised. */
 struct hush {

@@ -66,6 +66,9 @@ static const struct rule rules[] = {
     RULE("syscall", "chengi_host_wait_many", EINTR, EAGAIN, ENOMEM),
     LASTING("syscall", "epoll_wait_ns", ENOSYS, EPERM), /* before 5.11; a filter */
     RULE("syscall", "epoll_wait_ns", EINTR),
+    LASTING("syscall", "open_from_cache", ENOSYS, EPERM, EAGAIN,
+            NO_DESCRIPTOR), /* before 5.12; a filter; not known */
+    LASTING("syscall", "chengi_sys_read_at_once", ENOSYS, EOPNOTSUPP, EAGAIN, EIO),
     NEVER("syscall", "chengi_host_wake", "fails for addresses that are none, only"),
     NEVER("syscall", "chengi_host_thread_id", "gettid cannot fail"),
     RULE("epoll_wait", NULL, EINTR),
@@ -92,6 +95,10 @@ static const struct rule rules[] = {
     LASTING("memfd_create", NULL, NO_DESCRIPTOR, EPERM, ENOSYS),
     LASTING("ftruncate", NULL, ENOSPC, ENOMEM, EFBIG),
     RULE("fstat", NULL, ENOMEM),
+    LASTING("statx", NULL, ENOSYS, EPERM, ENOMEM),
+    LASTING("fstatfs", NULL, EOVERFLOW, EIO, ENOSYS),
+    RULE("fcntl", "chengi_sys_open_at_once", EPERM),
+    NEVER("fcntl", "chengi_sys_close_at_once", "F_GETFL of an open descriptor"),
     RULE("lstat", NULL, ENOMEM, EACCES),
     LASTING("open", "chengi_sys_arena_create_named", NO_DESCRIPTOR, ENOSPC, EACCES, EOPNOTSUPP, EROFS),
     RULE("open", NULL, NO_DESCRIPTOR, EACCES, ENOENT, ELOOP),
