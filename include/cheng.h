@@ -14,6 +14,7 @@
 #include <cheng/event.h>
 #include <cheng/file.h>
 #include <cheng/incident.h>
+#include <cheng/link.h>
 #include <cheng/local.h>
 #include <cheng/lock.h>
 #include <cheng/loop.h>

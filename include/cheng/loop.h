@@ -78,7 +78,7 @@ CHENG_API cheng_task **cheng_policy_link(cheng_task *t);
 /* The rank of a task: what its options say (.rank), or it has said itself. */
 CHENG_API int64_t cheng_task_rank(const cheng_task *t);
 
-/* The calling task's, from the next time on that it waits or yields. */
+/* The calling coroutine's, from the next time on that it waits or yields. A thread has none. */
 CHENG_API void cheng_set_rank(int64_t rank);
 
 typedef struct cheng_loop cheng_loop;

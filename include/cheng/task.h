@@ -118,7 +118,7 @@ CHENG_API int cheng_join_all(cheng_task *const *tasks, size_t count);
 CHENG_API CHENG_NODISCARD int cheng_join_all_until(cheng_task *const *tasks, size_t count,
                                                    cheng_deadline deadline);
 
-/* Copies `size` bytes of the result of a task that has ended. -EINVAL when it has fewer. */
+/* Copies `size` bytes of the result of a task that has ended, or of the caller. -EINVAL when it has fewer. */
 CHENG_API CHENG_NODISCARD int cheng_task_result(cheng_task *task, void *out, size_t size);
 
 /* Gives up the handle. A task that still runs goes on. A failure that nobody has joined is passed to

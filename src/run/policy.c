@@ -16,6 +16,8 @@ int64_t cheng_task_rank(const cheng_task *task)
 void cheng_set_rank(int64_t rank)
 {
     struct cheng_task *self = chengi_runner_self();
+    if (self->worker == NULL)
+        return;
     self->rank = rank;
     self->leaves |= CHENGI_LEAVES_RANK; /* it ends with the task: no start needs to clear it */
 }

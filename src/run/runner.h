@@ -45,9 +45,10 @@ enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
  *   DROPPED  the handle was given up: who sets the second of ENDED and DROPPED recycles the slot
  *   JOINED   somebody has seen the status: the failure is collected
  *   WANTED   somebody is parked for a lock that it holds or held: it wakes them when it ends, see
- *            chengi_lot_wake_orphans */
+ *            chengi_lot_wake_orphans
+ *   LINKED   `links` is there: set and cleared with the bucket of `life` latched. ENDED is not set before it is clear */
 enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED = 8, CHENGI_WANTED = 16 };
-enum { CHENGI_DAEMON = 32, CHENGI_ADOPTED = 64, CHENGI_KIND_SHIFT = 8 };
+enum { CHENGI_DAEMON = 32, CHENGI_ADOPTED = 64, CHENGI_LINKED = 128, CHENGI_KIND_SHIFT = 8 };
 
 /* What the end of a task must see to: bits of `leaves`. */
 enum { CHENGI_LEAVES_COROUTINES = 1, CHENGI_LEAVES_LOCALS = 2, CHENGI_LEAVES_RANK = 4 };
@@ -100,8 +101,10 @@ struct cheng_task {
     uint32_t argument_size, result_size, stack_size;
     uint32_t number; /* of its default name */
     uint64_t ident;
-    int64_t rank;                  /* for a loop's policy, if `leaves` says so; else 0 */
-    uint64_t thread_id;            /* a thread's, for the system; 0: it does not run yet */
+    union {
+        int64_t rank;       /* a coroutine's, for a loop's policy, if `leaves` says so */
+        uint64_t thread_id; /* a thread's, for the system; 0: it does not run yet */
+    };
     char *report;                  /* of its last -EDEADLK; owned */
     struct coroutines *coroutines; /* made by hand: task/coroutine.c; NULL: none so far */
     union {
@@ -110,6 +113,7 @@ struct cheng_task {
     } name;
     _Alignas(16) unsigned char bytes[CHENGI_INLINE_BYTES]; /* small arguments and results */
     struct locals *locals;                                 /* if `leaves` says so: task/local.c */
+    struct cheng_link *links;                              /* if `life` says so: task/link.c */
 };
 
 /* The caller's runner; adopts a thread that is not ours. Aborts if there is no memory for it: no caller

@@ -21,6 +21,7 @@
 #include "run/watchdog.h"
 #include "run/worker.h"
 #include "task/coroutine.h"
+#include "task/link.h"
 #include "task/local.h"
 #include "task/offload.h"
 #include "task/timer.h"
@@ -63,16 +64,31 @@ static void leave(struct cheng_task *task)
     }
 }
 
-/* The last act of a task, by itself: its words become stale, joiners are told; then it is the handle's, or
- * nobody's. */
-static void end(struct cheng_task *task)
+/* What a task still does before it says that it has ended; its words become stale. Returns the one it had. */
+static uint32_t wind_up(struct cheng_task *task)
 {
+    if (unlikely(load_relaxed(&task->life) & CHENGI_LINKED))
+        chengi_links_call(task);
     if (unlikely(task->leaves != 0))
         leave(task);
     uint32_t word = task->self.word;
     chengi_runner_retire(task);
+    return word;
+}
+
+/* The last act of a task, by itself: joiners are told; then it is the handle's, or nobody's. */
+static void end(struct cheng_task *task)
+{
+    uint32_t word = wind_up(task), before = load_relaxed(&task->life);
     /* release: joiners see all that the task did; acquire: and we what the handle's owner did */
-    uint32_t before = __atomic_fetch_or(&task->life, CHENGI_ENDED, __ATOMIC_ACQ_REL);
+    while (unlikely(before & CHENGI_LINKED) || !cas_acq_rel(&task->life, &before, before | CHENGI_ENDED)) {
+        if (!(before & CHENGI_LINKED))
+            continue;
+        if (before & CHENGI_WANTED) /* somebody has linked since we looked: what they call may take locks */
+            chengi_lot_wake_orphans(word);
+        word = wind_up(task);
+        before = load_relaxed(&task->life);
+    }
     if (unlikely(before & CHENGI_WANTED)) /* partner: tell in sync/lock.c */
         chengi_lot_wake_orphans(word);
     if (before & CHENGI_JOINERS) /* the slot may be another's by now: it is only an address here */
@@ -371,7 +387,7 @@ int cheng_join_all(cheng_task *const *tasks, size_t count)
 
 int cheng_task_result(cheng_task *task, void *out, size_t size)
 {
-    if (!(load_acquire(&task->life) & CHENGI_ENDED))
+    if (!(load_acquire(&task->life) & CHENGI_ENDED) && task != chengi_runner_self())
         return -EBUSY;
     if (task->result_size == 0)
         return -ENODATA;
