@@ -1,4 +1,4 @@
-/* cheng/reader.h: lines of a socket, a file, a pipe or a terminal (Python: makefile().readline()).
+/* cheng/reader.h: lines of a socket, a file, a pipe, a terminal, or of TLS (Python: makefile().readline()).
  *
  * A reader is a plain struct with a buffer of yours; nothing to destroy. While it is in use, read through it only.
  *
@@ -18,7 +18,7 @@
  * An error consumes nothing: after a time-out the line goes on where it was. One task at a time.
  *
  *   -EMSGSIZE    the line and its delimiter are longer than the buffer; cheng_reader_read takes what is there
- *   and those of cheng_socket_read and cheng_read */
+ *   and those of cheng_socket_read and cheng_read, or what `read` gives */
 #ifndef CHENG_READER_H
 #define CHENG_READER_H
 
@@ -30,9 +30,15 @@
 extern "C" {
 #endif
 
+typedef int cheng_reader_source(void *source, void *buffer, size_t size, size_t *got,
+                                cheng_deadline deadline);
+
 typedef struct cheng_reader {
     cheng_socket *socket; /* or, if NULL: */
     int fd;
+    cheng_reader_source
+        *read; /* or, if not NULL, whatever this reads of `source`, as cheng_socket_read does of a socket */
+    void *source;
     char *buffer; /* the limit of a line is its size */
     size_t size;
     size_t from, to; /* the reader's own: what was read and not taken */

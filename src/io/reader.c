@@ -9,6 +9,8 @@
 
 static int read_source(const cheng_reader *r, void *buffer, size_t size, size_t *got, cheng_deadline deadline)
 {
+    if (r->read != NULL)
+        return r->read(r->source, buffer, size, got, deadline);
     return r->socket != NULL ? cheng_socket_read_until(r->socket, buffer, size, got, deadline)
                              : cheng_read_until(r->fd, buffer, size, got, deadline);
 }

@@ -3,8 +3,9 @@
 #   - A file of layer L includes only from L and from the layers above it in this list.
 #   - What is inside host/linux/ stays there: others see host/host.h only.
 #   - Headers that reach the kernel or libc's threads are included by host/ and by files named sys_* only.
+#   - tls/ is a library of its own: it includes the public headers, and nothing else of src/.
 #   - Inline assembly: in host/ only (instrumented builds must see every access; the switch is a .S file).
-layers="base host arena run park sync queue task pool io share see"
+layers="base host arena run park sync queue task pool io share see tls"
 system="^(sys/.*|linux/.*|asm/.*|net/.*|netinet/.*|arpa/.*|(unistd|pthread|threads|sched|semaphore|signal|time|\
 poll|fcntl|netdb|spawn|ucontext|dirent|termios|syscall|aio|mqueue|liburing|ifaddrs|resolv)\\.h)$"
 harmless="^sys/(types|cdefs)\\.h$"
@@ -44,6 +45,8 @@ find . -name '*.[chS]' | sed 's|^\./||' | sort | xargs awk -v layers="$layers" -
             wrong("\"" included "\": no such layer")
         else if (rank[part[1]] > rank[layer])
             wrong("\"" included "\": " part[1] " lies below " layer)
+        else if (layer == "tls" && part[1] != "tls")
+            wrong("\"" included "\": tls uses public headers only")
         else if (included ~ /^host\/(linux|explore)\// && !in_host)
             wrong("\"" included "\": private to the host; use host/host.h")
     }
