@@ -112,3 +112,52 @@ EXPLORED(a_loop_is_freed_behind_its_waker)
     assert_int_equal(cheng_loop_free(loop), 0);
     finish(a);
 }
+
+/* ---- until the others have had their turn ---- */
+
+static int idle_and_count(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_idle();
+    count++;
+    return 0;
+}
+
+static int yield_and_count(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_yield();
+    assert_int_equal(count, 0); /* who idles lets it go first */
+    return 0;
+}
+
+/* Whoever comes from outside meanwhile, who idles goes on, and after those that could. */
+EXPLORED(idle)
+{
+    begin(NULL);
+    start_in_loop(idle_and_count);
+    start_in_loop(yield_and_count);
+    start_in_loop(wait_for_event);
+    cheng_task *a = start(CHENG_THREAD, set_event, 0);
+    assert_int_equal(cheng_loop_run(loop), 0);
+    finish(a);
+    assert_int_equal(count, 1);
+    assert_int_equal(cheng_loop_free(loop), 0);
+}
+
+static int idle_for_once(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_idle();
+    return 7;
+}
+
+/* In a runtime of workers, who may look for others' work just then. */
+EXPLORED(idle_among_workers)
+{
+    event = (cheng_event){ 0 };
+    cheng_task *a = start(CHENG_COROUTINE, idle_for_once, 0), *b = start(CHENG_COROUTINE, wait_for_event, 0);
+    cheng_event_set(&event);
+    assert_int_equal(finish(a), 7);
+    assert_int_equal(finish(b), 0);
+}

@@ -198,3 +198,25 @@ EXPLORED(a_coroutine_started_later)
 {
     cancelled_about_its_time(CHENG_COROUTINE);
 }
+
+static int join_both(const void *arg, void *result)
+{
+    cheng_task *const *both = *(cheng_task *const *const *)arg;
+    (void)result;
+    int rc = cheng_join_all_until(both, 2, cheng_after(20000));
+    if (rc == 0)
+        assert_true(!cheng_task_is_alive(both[0]) && !cheng_task_is_alive(both[1]));
+    else
+        assert_int_equal(rc, -ETIMEDOUT);
+    return 0;
+}
+
+EXPLORED(two_joined_at_once)
+{
+    cheng_task *both[] = { start(CHENG_THREAD, do_nothing, 0), start(CHENG_COROUTINE, do_nothing, 0) };
+    cheng_task *a = start(CHENG_COROUTINE, join_both, (long)(intptr_t)both);
+    assert_int_equal(cheng_join_all(both, 2), 0);
+    finish(a); /* before the handles go */
+    assert_int_equal(finish(both[0]), 5);
+    assert_int_equal(finish(both[1]), 5);
+}

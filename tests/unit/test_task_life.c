@@ -53,24 +53,32 @@ TEST(rename_while_running)
     assert_string_equal(cheng_name(), "renamed");
 }
 
-static int kernel_name(const void *argument, void *result)
+static void check_kernel_name(const char *expected)
 {
     char path[64], text[32] = "";
-    (void)argument, (void)result;
-    cheng_task_rename(cheng_current(), "kernel-sees-this");
     snprintf(path, sizeof path, "/proc/self/task/%ld/comm", syscall(SYS_gettid));
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     assert_non_null(fgets(text, sizeof text, file));
     fclose(file);
-    assert_string_equal(text, "kernel-sees-thi\n");
+    assert_string_equal(text, expected);
+}
+
+static int kernel_names(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    check_kernel_name("given to the th\n");
+    cheng_task_rename(cheng_current(), "kernel-sees-this");
+    check_kernel_name("kernel-sees-thi\n");
     return 0;
 }
 
-TEST(a_thread_that_renames_itself)
+TEST(the_kernel_knows_a_threads_name)
 {
     cheng_task *task;
-    assert_int_equal(cheng_start(&task, CHENG_THREAD, kernel_name, NULL, 0, NULL), 0);
+    assert_int_equal(cheng_start(&task, CHENG_THREAD, kernel_names, NULL, 0,
+                                 &(cheng_task_options){ .name = "given to the thread" }),
+                     0);
     finish(task);
 }
 
