@@ -108,20 +108,20 @@ TEST(deadline_does_not_swallow_a_unit)
 /* So many may be inside at a time, and that many are. */
 enum { PLACES_INSIDE = 5 };
 static cheng_semaphore room = CHENG_SEMAPHORE(PLACES_INSIDE);
-static unsigned inside, most;
+static unsigned entered, most;
 static cheng_event may_leave;
 
 static int go_inside(void *unused)
 {
     (void)unused;
     assert_int_equal(cheng_semaphore_acquire(&room), 0);
-    unsigned now = __atomic_add_fetch(&inside, 1, __ATOMIC_RELAXED);
+    unsigned now = __atomic_add_fetch(&entered, 1, __ATOMIC_RELAXED);
     assert_in_range(now, 1, PLACES_INSIDE);
     if (now == PLACES_INSIDE)
         __atomic_store_n(&most, now, __ATOMIC_RELAXED);
     assert_int_equal(cheng_event_wait(&may_leave), 0);
     cheng_yield();
-    __atomic_sub_fetch(&inside, 1, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&entered, 1, __ATOMIC_RELAXED);
     return cheng_semaphore_release(&room, 1);
 }
 
