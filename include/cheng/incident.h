@@ -10,6 +10,7 @@
  *                     Default: report and abort; a hook that returns lets the caller hang.
  *   CHENG_FAILURE     a task failed and nobody joined it. Default: report.
  *   CHENG_HOG         a coroutine keeps those of its worker waiting (cheng_watch). Default: report.
+ *   CHENG_ABANDONED   the process exits without the tasks that the report names (cheng_set_exit_limit). Default: report.
  *
  * @code
  * static void my_hook(const cheng_incident *incident)
@@ -37,13 +38,14 @@ enum cheng_incident_kind {
     CHENG_OWNER_DIED = 2,
     CHENG_MISUSE = 3,
     CHENG_FAILURE = 4,
-    CHENG_HOG = 5
+    CHENG_HOG = 5,
+    CHENG_ABANDONED = 6
 };
 
 typedef struct cheng_incident {
     enum cheng_incident_kind kind;
     int error;          /* the negative errno behind it */
-    const void *object; /* the lock or task */
+    const void *object; /* the lock or task, or NULL */
     const char *report; /* some lines of text, ended by a newline; valid during the call */
 } cheng_incident;
 

@@ -40,7 +40,7 @@
  * When the main thread returns from main or calls exit, the process waits until every task has ended that is not a daemon,
  * before it calls exit handlers and destructors of statics (without glibc, or if another thread was the first to use the
  * library: before those that were registered before that). A task that waits for what only the main thread could release is
- * not waited for. Daemons are ended wherever they are, so what exit handlers take down must be nothing that they use. A task
+ * not waited for; cheng_set_exit_limit says for how long the others are. Daemons are ended wherever they are, so what exit handlers take down must be nothing that they use. A task
  * that calls exit, and _exit and signals, end the process at once.
  *
  * In a child made by fork, only the calling task goes on; the parent's other tasks have ended there, with the status
@@ -174,6 +174,11 @@ CHENG_API enum cheng_kind cheng_task_kind(const cheng_task *task);
 /* Whether the process's exit does not wait for it: as its options say; and any thread that Cheng did not start, but for the
  * main thread. */
 CHENG_API bool cheng_task_is_daemon(const cheng_task *task);
+
+/* How long the process's exit waits for its tasks at the most: then it goes on as if those that are left were daemons, and the
+ * incident hook is told their names (CHENG_ABANDONED). 0: not at all; negative, as it is at first: until they end. Returns the
+ * former limit. Any thread. */
+CHENG_API cheng_duration cheng_set_exit_limit(cheng_duration most);
 
 /* What cheng_enumerate tells of a task. */
 typedef struct cheng_task_info {

@@ -27,7 +27,7 @@ EXPLORED(waits_for_a_thread_and_a_coroutine)
     long none = 0;
     assert_int_equal(cheng_start(NULL, CHENG_THREAD, end_later, &none, sizeof none, NULL), 0);
     cheng_task *b = start(CHENG_COROUTINE, end_later, 0);
-    chengi_tasks_wait();
+    assert_int_equal(chengi_tasks_wait(0), 0);
     assert_int_equal(__atomic_load_n(&ended, __ATOMIC_RELAXED), 2);
     assert_false(cheng_task_is_alive(b));
     cheng_task_free(b);
@@ -37,7 +37,7 @@ EXPLORED(waits_for_those_that_are_started_meanwhile)
 {
     long none = 0;
     assert_int_equal(cheng_start(NULL, CHENG_THREAD, start_another, &none, sizeof none, NULL), 0);
-    chengi_tasks_wait();
+    assert_int_equal(chengi_tasks_wait(0), 0);
     assert_int_equal(__atomic_load_n(&ended, __ATOMIC_RELAXED), 2);
 }
 
@@ -55,7 +55,7 @@ EXPLORED(does_not_wait_for_a_daemon)
     assert_int_equal(cheng_start(&daemon, CHENG_COROUTINE, wait_for_release, NULL, 0,
                                  &(cheng_task_options){ .daemon = true }),
                      0);
-    chengi_tasks_wait();
+    assert_int_equal(chengi_tasks_wait(0), 0);
     assert_true(cheng_task_is_alive(daemon));
     cheng_event_set(&released);
     finish(daemon);
@@ -74,7 +74,21 @@ static int free_and_start(const void *arg, void *result)
 EXPLORED(slots_are_used_again_meanwhile)
 {
     cheng_task *a = start(CHENG_THREAD, free_and_start, 0);
-    chengi_tasks_wait();
+    assert_int_equal(chengi_tasks_wait(0), 0);
     assert_int_equal(__atomic_load_n(&ended, __ATOMIC_RELAXED), 2);
     cheng_task_free(a);
+}
+
+/* The deadline ends the wait, and nothing else. */
+EXPLORED(until_a_deadline)
+{
+    cheng_task *a = start(CHENG_COROUTINE, end_later, 0), *b = start(CHENG_THREAD, wait_for_release, 0);
+    assert_int_equal(chengi_tasks_wait(cheng_after(CHENG_MILLISECOND).at_ns), -ETIMEDOUT);
+    assert_true(cheng_task_is_alive(b));
+    cheng_event_set(&released);
+    assert_int_equal(chengi_tasks_wait(0), 0);
+    assert_false(cheng_task_is_alive(a));
+    assert_false(cheng_task_is_alive(b));
+    cheng_task_free(a);
+    cheng_task_free(b);
 }

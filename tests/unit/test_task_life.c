@@ -343,6 +343,65 @@ TEST(exit_waits_for_tasks_then_calls_handlers) // notsan: noqemu: no threads in 
     }
 }
 
+static void say_abandoned(const cheng_incident *incident)
+{
+    assert_int_equal(incident->kind, CHENG_ABANDONED);
+    assert_int_equal(incident->error, -ETIMEDOUT);
+    bool all =
+        strcmp(incident->report, "the exit has waited for 1000 ms and leaves stuck, stuck too\n") == 0 ||
+        strcmp(incident->report, "the exit has waited for 1000 ms and leaves stuck too, stuck\n") == 0;
+    say(all ? 'a' : '?');
+}
+
+static int compute_for_ever(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    while (!stop)
+        ;
+    return 0;
+}
+
+/* One that sleeps, and one that does not even wait; a third ends in time, and a daemon is not waited for. */
+static void leave_two_stuck(void)
+{
+    cheng_set_incident_hook(say_abandoned);
+    assert_int_equal(cheng_set_exit_limit(3 * CHENG_SECOND), -1);
+    assert_int_equal(cheng_set_exit_limit(CHENG_SECOND), 3 * CHENG_SECOND);
+    assert_int_equal(cheng_start(NULL, the_kind, sleep_for_ever, NULL, 0, &daemon_options), 0);
+    assert_int_equal(cheng_start(NULL, the_kind, say_late, NULL, 0, NULL), 0);
+    assert_int_equal(
+        cheng_start(NULL, the_kind, sleep_for_ever, NULL, 0, &(cheng_task_options){ .name = "stuck" }), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_THREAD, compute_for_ever, NULL, 0,
+                                 &(cheng_task_options){ .name = "stuck too" }),
+                     0);
+    atexit(say_handler);
+}
+
+static void leave_twenty_stuck(void)
+{
+    cheng_set_exit_limit(0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(cheng_start(NULL, the_kind, sleep_for_ever, NULL, 0, NULL), 0);
+}
+
+static void all_end_in_time(void)
+{
+    cheng_set_incident_hook(say_abandoned);
+    cheng_set_exit_limit(60 * CHENG_SECOND);
+    leave_one_running();
+}
+
+TEST(exit_has_a_limit) // serial: notsan: noqemu: a delay; no threads in a threaded program's child
+{
+    FOR_EACH_KIND(kind)
+    {
+        the_kind = kind;
+        assert_string_equal(said_by(leave_two_stuck), "tah");
+        assert_string_equal(said_by(leave_twenty_stuck), "");
+        assert_string_equal(said_by(all_end_in_time), "th");
+    }
+}
+
 static int start_another(const void *argument, void *result)
 {
     (void)argument, (void)result;

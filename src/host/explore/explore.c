@@ -285,7 +285,7 @@ static void shorten(cheng_explore_fn *test, void *arg, const struct finding *fin
 
 static void deadlock_found(const cheng_incident *incident)
 {
-    if (incident->kind == CHENG_FAILURE || incident->kind == CHENG_HOG)
+    if (incident->kind >= CHENG_FAILURE)
         return;
     chengi_explore_fail(incident->kind == CHENG_DEADLOCK ? CHENG_FOUND_DEADLOCK : CHENG_FOUND_FAILURE, 0, 0,
                         "%s", incident->report);
