@@ -2,6 +2,7 @@
  * outcomes over the orders that the reduction leaves. */
 #include "explore/explored.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -180,6 +181,53 @@ EXPLORED_ALL(ten_lock_operations)
     finish(a);
     finish(b);
     assert_int_equal(words[0], 5);
+}
+
+/* Nobody joins it: it may be anywhere when the test ends. */
+static int look_once(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    assert(__atomic_load_n(&words[0], __ATOMIC_RELAXED) == 1);
+    return 0;
+}
+
+static void end_before_it(void *unused)
+{
+    (void)unused;
+    assert_int_equal(cheng_start(NULL, CHENG_THREAD, look_once, NULL, 0, NULL), 0);
+    __atomic_store_n(&words[0], 1, __ATOMIC_RELAXED);
+}
+
+TEST(a_task_that_the_end_cuts_off)
+{
+    explored_find(CHENG_FOUND_FAILURE, end_before_it,
+                  (cheng_explore_options){ .name = "end", .strategy = CHENG_EXPLORE_ALL });
+}
+
+static unsigned table[8], *first_of_table = table;
+
+static int set_briefly(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    __atomic_store_n(&table[6], 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&table[6], 0, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static void walk_through(void *unused)
+{
+    (void)unused;
+    cheng_task *a = start(CHENG_THREAD, set_briefly, 0);
+    for (int i = 0; i < 8; i++) /* looks for the same value again and again, but does not wait for another */
+        assert(__atomic_load_n(&__atomic_load_n(&first_of_table, __ATOMIC_RELAXED)[i], __ATOMIC_RELAXED) ==
+               0);
+    finish(a);
+}
+
+TEST(a_walk_through_a_table)
+{
+    explored_find(CHENG_FOUND_FAILURE, walk_through,
+                  (cheng_explore_options){ .name = "walk", .strategy = CHENG_EXPLORE_ALL });
 }
 
 static void draw_program(uint64_t *random)

@@ -311,6 +311,7 @@ void chengi_strategy_reset(void);
 void chengi_strategy_touch(uintptr_t address, bool write);
 void chengi_strategy_enable(unsigned thread);
 void chengi_strategy_forestall(unsigned thread);
+void chengi_strategy_end(void);
 
 /* ---- report.c ---- */
 

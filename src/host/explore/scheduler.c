@@ -144,6 +144,7 @@ _Noreturn void chengi_explore_finish(void)
 {
     void *unused;
     E.running = false;
+    chengi_strategy_end();
     set_tls(E.controller_tls);
     chengi_switch(&unused, E.controller, NULL);
     __builtin_unreachable();
@@ -342,6 +343,9 @@ void chengi_explore_looked(uintptr_t pc, uintptr_t address, uint64_t value)
             spin = &self->spins[i];
     if (spin == NULL) {
         self->spins[self->next_spin++ & 3] = (struct spin){ pc, address, value, E.effects, 0 };
+        for (unsigned i = 0; i < 4;
+             i++) /* who looks at something new goes through a table: it does not wait */
+            self->spins[i].rounds = 0;
         return;
     }
     if (spin->value != value || spin->effects != E.effects) {

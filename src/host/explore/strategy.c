@@ -381,6 +381,17 @@ void chengi_strategy_forestall(unsigned thread)
         node->wanted |= node->enabled & BIT(thread);
 }
 
+/* The test ends, and with it those who could go on: they might have, before. And what the last step touches counts, too. */
+void chengi_strategy_end(void)
+{
+    if (!step_open)
+        return;
+    end_step();
+    struct node *node = beginning(all.depth - 1);
+    if (node != NULL)
+        node->wanted |= node->enabled & E.ready & ~E.idle;
+}
+
 static bool all_begin(void)
 {
     all.depth = 0;
