@@ -254,6 +254,15 @@ static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size
     return options == &no_options || fit(kind, options) ? 0 : -EINVAL;
 }
 
+/* Of a task that cannot be started. Who has walked the table may wait for its end already: exit. */
+static void unmake(struct cheng_task *task)
+{
+    if (__atomic_exchange_n(&task->life, 0, __ATOMIC_ACQ_REL) & CHENGI_JOINERS)
+        chengi_unpark(&task->life, UINT32_MAX);
+    release_bytes(task);
+    chengi_runner_recycle(task);
+}
+
 static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg,
                 size_t arg_size, const cheng_task_options *options)
 {
@@ -275,8 +284,7 @@ static int make(struct cheng_task **out, enum cheng_kind kind, cheng_fn *functio
         chengi_runner_give_name(task, options->name);
     rc = make_room(task, arg, arg_size, options->result_size);
     if (rc < 0) {
-        release_bytes(task);
-        chengi_runner_recycle(task);
+        unmake(task);
         return rc;
     }
     *out = task;
@@ -305,8 +313,7 @@ int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, cons
                                    (options->daemon ? CHENGI_DAEMON : 0));
     rc = kind == CHENG_COROUTINE ? chengi_runtime_start(task, options->loop) : start_thread(task, options);
     if (rc < 0) {
-        release_bytes(task);
-        chengi_runner_recycle(task);
+        unmake(task);
     } else if (out != NULL) {
         *out = task;
     }
@@ -322,8 +329,7 @@ int cheng_run(int *status, cheng_fn *function, const void *arg, size_t arg_size)
     store_release(&task->life, CHENG_COROUTINE << CHENGI_KIND_SHIFT); /* as in cheng_start */
     rc = chengi_runtime_run(task);
     if (rc < 0) {
-        release_bytes(task);
-        chengi_runner_recycle(task);
+        unmake(task);
         return rc;
     }
     if (status != NULL)

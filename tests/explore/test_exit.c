@@ -92,3 +92,21 @@ EXPLORED(until_a_deadline)
     cheng_task_free(a);
     cheng_task_free(b);
 }
+
+static int start_in_vain(const void *arg, void *result)
+{
+    const unsigned nowhere = 99;
+    cheng_task_options options = { .cpus = &nowhere, .cpu_count = 1 };
+    (void)arg, (void)result;
+    assert_int_equal(cheng_start(NULL, CHENG_THREAD, end_later, NULL, 0, &options), -EINVAL);
+    return 0;
+}
+
+EXPLORED(one_that_could_not_be_started)
+{
+    cheng_task *a;
+    assert_int_equal(
+        cheng_start(&a, CHENG_THREAD, start_in_vain, NULL, 0, &(cheng_task_options){ .daemon = true }), 0);
+    assert_int_equal(chengi_tasks_wait(0), 0);
+    finish(a);
+}
