@@ -43,6 +43,10 @@
  * not waited for; cheng_set_exit_limit says for how long the others are. Daemons are ended wherever they are, so what exit handlers take down must be nothing that they use. A task
  * that calls exit, and _exit and signals, end the process at once.
  *
+ * Signals are handled in the threads of the program: those of the library, on which coroutines run, hold them. So what a coroutine
+ * starts by posix_spawn, system or popen begins with all signals blocked (start it in a thread, or say POSIX_SPAWN_SETSIGMASK);
+ * a child that it forks, and a thread that it starts by cheng_start, do not.
+ *
  * In a child made by fork, only the calling task goes on; the parent's other tasks have ended there, with the status
  * -EOWNERDEAD. A coroutine goes on as a thread, and its return ends the child.
  *
@@ -219,7 +223,7 @@ CHENG_API int cheng_run(int *status, cheng_fn *function, const void *arg, size_t
  * returned: for blocking calls of libraries that know nothing of Cheng. In a thread it is a plain call.
  * Returns what the function returned, or a negative errno if no helper could be had. Not a cancellation
  * point: the function uses the caller's memory. There are 64 helpers at the most; further calls wait for one, so 64
- * functions must not wait for what a 65th would do. */
+ * functions must not wait for what a 65th would do. A function that forks must end the child itself, by _exit. */
 CHENG_API int cheng_offload(cheng_fn *function, const void *arg, void *result);
 
 #ifdef __cplusplus

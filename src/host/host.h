@@ -39,7 +39,8 @@ int chengi_host_wait_many(const struct host_word *words, unsigned n, int64_t dea
 
 /* ---- threads ---- */
 
-/* Starts a detached thread. A stack size of 0 is the system's default. */
+/* Starts a detached thread. A stack size of 0 is the system's default. Started by one of the library's own, it takes the program's
+ * signals all the same. */
 int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size);
 /* The same, but it runs on these CPUs only; -EINVAL: none of them is there for this process. */
 int chengi_host_start_on(const unsigned *cpus, size_t count, void *(*entry)(void *arg), void *arg,
@@ -49,8 +50,9 @@ unsigned chengi_host_cpus(void); /* usable by this process */
 uint64_t chengi_host_thread_id(void);
 bool chengi_host_is_main_thread(uint64_t thread_id);
 void chengi_host_set_thread_name(const char *name);
-/* For the library's own threads: the program's signals are handled in its threads, not on ours. Faults are not held. */
-void chengi_host_block_signals(void);
+/* The first act of the library's own threads: the program's signals are handled in its threads, not on ours (faults are not
+ * held), and ours may run wherever the main thread may, whoever has started them. */
+void chengi_host_enter_own_thread(const char *name);
 /* In a fork's child, whose only thread may be such a one: it takes the program's signals again. */
 void chengi_host_restore_signals(void);
 

@@ -74,8 +74,7 @@ static void *ferry_main(void *argument)
 {
     struct ferry *ferry = argument;
     struct host_word words[CHENGI_HOST_WORDS];
-    chengi_host_set_thread_name("cheng-ferry");
-    chengi_host_block_signals();
+    chengi_host_enter_own_thread("cheng-ferry");
     for (;;) {
         unsigned n = board_list(ferry, words);
         /* an old kernel waits for news only, and looks at the words each millisecond */

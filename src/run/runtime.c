@@ -199,8 +199,7 @@ static int worker_main(const void *argument, void *unused)
 {
     struct worker *worker = (struct worker *)(uintptr_t)argument;
     (void)unused;
-    chengi_host_set_thread_name("cheng-worker");
-    chengi_host_block_signals();
+    chengi_host_enter_own_thread("cheng-worker");
     chengi_worker_enter(worker);
     chengi_worker_work(worker); /* for ever: the default runtime never ends */
     return 0;

@@ -100,8 +100,7 @@ static void *watch(void *unused)
 {
     struct hog found[HOGS];
     (void)unused;
-    chengi_host_set_thread_name("cheng-watchdog");
-    chengi_host_block_signals();
+    chengi_host_enter_own_thread("cheng-watchdog");
     chengi_latch_acquire(&dog.latch);
     while (dog.limit_ns != 0) {
         unsigned count = dog.workers.next == NULL ? 0 : look(found);

@@ -62,8 +62,7 @@ static int helper_main(const void *unused, void *unused_too)
     const struct why why = { CHENGI_WAIT_OFFLOAD, &office, NULL };
     int rc = 0;
     (void)unused, (void)unused_too;
-    chengi_host_set_thread_name("cheng-helper");
-    chengi_host_block_signals();
+    chengi_host_enter_own_thread("cheng-helper");
     chengi_latch_acquire(&office.latch);
     for (;;) {
         struct job *job = take_job();

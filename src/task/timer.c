@@ -159,8 +159,7 @@ static int watch_main(const void *unused, void *unused_too)
 {
     const struct why why = { CHENGI_WAIT_SLEEP, &watch, NULL };
     (void)unused, (void)unused_too;
-    chengi_host_set_thread_name("cheng-timer");
-    chengi_host_block_signals();
+    chengi_host_enter_own_thread("cheng-timer");
     chengi_latch_acquire(&watch.latch);
     while (watch.runs) { /* for ever */
         int64_t now = chengi_host_now();

@@ -1,4 +1,4 @@
-/* What the process sees of its tasks: names that change, enumerate, daemons and the exit, CPUs, hooks, starting later. */
+/* What the process sees of its tasks: names that change, enumerate, daemons and the exit, hooks, starting later. */
 #include "unit/actors.h"
 
 #include <pthread.h>
@@ -506,54 +506,6 @@ TEST(exit_with_tasks_meanwhile) // notsan: noqemu: no threads in a threaded prog
         assert_string_equal(said_by(leave_one_and_a_daemon), "dth");
         assert_string_equal(said_by(leave_a_handler_that_starts_some), "tnht");
     }
-}
-
-/* ---- CPUs ---- */
-
-static int report_cpus(const void *argument, void *result)
-{
-    (void)argument;
-    *(cpu_set_t *)result = (cpu_set_t){ 0 };
-    return sched_getaffinity(0, sizeof(cpu_set_t), result);
-}
-
-TEST(cpus) // noqemu: the emulator does as it likes
-{
-    cpu_set_t mine, its;
-    assert_int_equal(sched_getaffinity(0, sizeof mine, &mine), 0);
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &mine))
-            continue;
-        cheng_task *task;
-        cheng_task_options options = { .result_size = sizeof its, .cpus = &cpu, .cpu_count = 1 };
-        int status;
-        assert_int_equal(cheng_start(&task, CHENG_THREAD, report_cpus, NULL, 0, &options), 0);
-        assert_int_equal(cheng_join(task, &status), 0);
-        assert_int_equal(status, 0);
-        assert_int_equal(cheng_task_result(task, &its, sizeof its), 0);
-        assert_int_equal(CPU_COUNT(&its), 1);
-        assert_true(CPU_ISSET(cpu, &its));
-        cheng_task_free(task);
-    }
-    assert_int_equal(sched_getaffinity(0, sizeof its, &its), 0);
-    assert_memory_equal(&mine, &its, sizeof mine); /* the starter's are as they were */
-}
-
-TEST(cpus_that_are_not_there)
-{
-    static const unsigned far[] = { CPU_SETSIZE - 1 }, too_far[] = { 0, CPU_SETSIZE };
-    cheng_task *task = NULL;
-    const cheng_task_options none = { .cpus = far }, nowhere = { .cpu_count = 1 },
-                             one = { .cpus = (const unsigned[]){ 0 }, .cpu_count = 1 },
-                             unusable = { .cpus = far, .cpu_count = 1 },
-                             impossible = { .cpus = too_far, .cpu_count = 2 };
-    assert_int_equal(cheng_start(&task, CHENG_THREAD, wait_for_go, NULL, 0, &none), -EINVAL);
-    assert_int_equal(cheng_start(&task, CHENG_THREAD, wait_for_go, NULL, 0, &nowhere), -EINVAL);
-    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, wait_for_go, NULL, 0, &one), -EINVAL);
-    assert_int_equal(cheng_start(&task, CHENG_THREAD, wait_for_go, NULL, 0, &unusable), -EINVAL);
-    assert_int_equal(cheng_start(&task, CHENG_THREAD, wait_for_go, NULL, 0, &impossible), -EINVAL);
-    assert_null(task);
-    assert_int_equal(cheng_enumerate(NULL, 0), 1);
 }
 
 /* ---- hooks ---- */

@@ -54,8 +54,9 @@ int chengi_host_start_on(const unsigned *cpus, size_t count, void *(*entry)(void
     return -EINVAL;
 }
 
-void chengi_host_block_signals(void)
+void chengi_host_enter_own_thread(const char *name)
 {
+    chengi_host_set_thread_name(name);
 }
 
 void chengi_host_restore_signals(void)

@@ -56,6 +56,41 @@ int chengi_host_set_thread_value(void *value)
     return -pthread_setspecific(end_key, value);
 }
 
+/* The program's own mask: that of the first of our threads, since later ones may be started by ours. */
+static struct {
+    struct latch latch;
+    bool known;
+    sigset_t mask;
+} programs;
+static __thread bool signals_blocked;
+
+struct start {
+    void *(*entry)(void *arg);
+    void *arg;
+};
+
+static void *start_with_signals(void *argument)
+{
+    struct start start = *(struct start *)argument;
+    free(argument);
+    pthread_sigmask(SIG_SETMASK, &programs.mask, NULL); /* written before its starter held any */
+    return start.entry(start.arg);
+}
+
+/* Attributes cannot do it: musl has none for the mask. */
+static int start_from_ours(pthread_t *thread, const pthread_attr_t *attributes, void *(*entry)(void *arg),
+                           void *arg)
+{
+    struct start *start = malloc(sizeof *start);
+    if (start == NULL)
+        return ENOMEM;
+    *start = (struct start){ entry, arg };
+    int rc = pthread_create(thread, attributes, start_with_signals, start);
+    if (rc != 0)
+        free(start);
+    return rc;
+}
+
 int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size)
 {
     pthread_attr_t attributes;
@@ -68,7 +103,8 @@ int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size)
     if (stack_size != 0)
         rc = pthread_attr_setstacksize(&attributes, stack_size < least ? least : stack_size);
     if (rc == 0)
-        rc = pthread_create(&thread, &attributes, entry, arg);
+        rc = signals_blocked ? start_from_ours(&thread, &attributes, entry, arg)
+                             : pthread_create(&thread, &attributes, entry, arg);
     pthread_attr_destroy(&attributes);
     return -rc;
 }
@@ -128,15 +164,7 @@ bool chengi_host_is_main_thread(uint64_t thread_id)
     return thread_id == (uint64_t)getpid();
 }
 
-/* The program's own mask: that of the first of our threads, since later ones may be started by ours. */
-static struct {
-    struct latch latch;
-    bool known;
-    sigset_t mask;
-} programs;
-static __thread bool signals_blocked;
-
-void chengi_host_block_signals(void)
+static void block_signals(void)
 {
     static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF };
     sigset_t set;
@@ -160,4 +188,20 @@ void chengi_host_restore_signals(void)
 void chengi_host_set_thread_name(const char *name)
 {
     prctl(PR_SET_NAME, name); /* the kernel keeps 15 bytes */
+}
+
+/* A thread inherits the CPUs of the one that starts it, which may be bound to some. */
+static void unbind(void)
+{
+    cpu_set_t own, mains;
+    if (sched_getaffinity(0, sizeof own, &own) == 0 &&
+        sched_getaffinity(getpid(), sizeof mains, &mains) == 0 && !CPU_EQUAL(&own, &mains))
+        sched_setaffinity(0, sizeof mains, &mains);
+}
+
+void chengi_host_enter_own_thread(const char *name)
+{
+    chengi_host_set_thread_name(name);
+    block_signals();
+    unbind();
 }

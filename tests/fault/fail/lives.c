@@ -38,6 +38,45 @@ SCENARIO(thread_cpus, ENOMEM, EAGAIN, EINVAL)
     return rc;
 }
 
+static int start_one(const void *arg, void *result)
+{
+    cheng_task *task = NULL;
+    (void)result;
+    enum cheng_kind kind = *(const int *)arg == CHENG_THREAD ? CHENG_THREAD : CHENG_COROUTINE;
+    int status = 0, rc = cheng_start(&task, kind, nothing, NULL, 0, NULL);
+    if (rc < 0)
+        return expect(task == NULL), rc;
+    rc = cheng_join(task, &status);
+    cheng_task_free(task);
+    return rc < 0 ? rc : status;
+}
+
+/* A thread that is started by a coroutine, whose worker holds the signals; workers that are started by a bound thread. */
+static int start_and_let_start(enum cheng_kind kind, const cheng_task_options *options)
+{
+    cheng_task *task = NULL;
+    int other = CHENG_THREAD + CHENG_COROUTINE - (int)kind, status = 0;
+    int rc = cheng_start(&task, kind, start_one, &other, sizeof other, options);
+    if (rc < 0)
+        return expect(task == NULL), rc;
+    rc = cheng_join(task, &status);
+    cheng_task_free(task);
+    return rc < 0 ? rc : status;
+}
+
+SCENARIO(thread_of_a_coroutine, ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC)
+{
+    return start_and_let_start(CHENG_COROUTINE, NULL);
+}
+
+SCENARIO(workers_of_a_bound_thread, ENOMEM, EAGAIN, EINVAL, EMFILE, ENFILE, ENOSPC)
+{
+    unsigned cpu;
+    int rc = first_cpu(&cpu);
+    return rc < 0 ? rc
+                  : start_and_let_start(CHENG_THREAD, &(cheng_task_options){ .cpus = &cpu, .cpu_count = 1 });
+}
+
 SCENARIO(later, ENOMEM, EAGAIN)
 {
     cheng_task *task = NULL;
