@@ -183,7 +183,8 @@ CHENG_API CHENG_NODISCARD int cheng_resolve_until(const char *host, cheng_addres
 /* A server: accepts until the listener is closed or the calling task cancelled, and runs the handler for
  * each connection in a task of its own; the connection is closed and freed when the handler returns.
  * Before it returns, it gives the handlers that still run their grace, then cancels them and waits for them. Returns 0
- * when the listener was closed. It keeps accepting, after a pause, when descriptors or memory run out. */
+ * when the listener was closed. It keeps accepting, after a pause, when descriptors or memory run out; a
+ * client for whose task there is no stack is disconnected. */
 typedef int cheng_handler(cheng_socket *client, void *context);
 typedef struct cheng_serve_options {
     enum cheng_kind kind; /* of the handlers' tasks; 0: CHENG_COROUTINE */

@@ -1,13 +1,12 @@
 /* Servers: a task for each connection, or each datagram. */
 #include <cheng/condition.h>
 #include <cheng/datagram.h>
+#include <cheng/link.h>
 #include <cheng/lock.h>
-#include <cheng/semaphore.h>
 #include <cheng/socket.h>
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/list.h"
 
@@ -23,39 +22,34 @@ struct server {
     cheng_duration grace;
     cheng_lock lock; /* protects what follows */
     cheng_condition changed;
-    struct link clients; /* whose handlers have begun and not ended */
+    struct link clients; /* whose tasks have not ended */
     size_t live, most;
-    bool stopping;
 };
 
-/* On the stack of the handler's task. */
+/* One connection, or one datagram with its bytes. The end of its task frees it: also of one that is cancelled before it
+ * begins, or that gets no stack. */
 struct client {
     struct link link;
+    cheng_link ends;
+    struct server *server;
     cheng_task *task;
-};
-
-struct connection {
-    struct server *server;
-    cheng_socket *socket;
-};
-
-/* With its bytes; its handler's to free. */
-struct datagram {
-    struct server *server;
     cheng_socket *socket;
     cheng_endpoint from;
     size_t size;
     char bytes[];
 };
 
-static void enter(struct server *server, struct client *client)
+static int handle(const void *arg, void *result)
 {
-    client->task = cheng_current();
-    CHENG_WITH(&server->lock) {
-        chengi_list_push_back(&server->clients, &client->link);
-        if (server->stopping)
-            cheng_cancel(client->task);
-    }
+    struct client *client = *(struct client *const *)arg;
+    struct server *server = client->server;
+    (void)result;
+    /* how it ended is its own affair */
+    if (server->handler != NULL)
+        server->handler(client->socket, server->context);
+    else
+        server->datagram_handler(client->socket, client->bytes, client->size, &client->from, server->context);
+    return 0;
 }
 
 static void leave(struct server *server, struct client *client)
@@ -67,30 +61,16 @@ static void leave(struct server *server, struct client *client)
     }
 }
 
-static int handle(const void *arg, void *result)
+static void ended(cheng_task *task, int status, void *context)
 {
-    const struct connection *connection = arg;
-    struct server *server = connection->server;
-    struct client client;
-    (void)result;
-    enter(server, &client);
-    server->handler(connection->socket, server->context); /* how it ended is its own affair */
-    cheng_socket_free(connection->socket);
-    leave(server, &client);
-    return 0;
-}
-
-static int handle_datagram(const void *arg, void *result)
-{
-    struct datagram *d = *(struct datagram *const *)arg;
-    struct server *server = d->server;
-    struct client client;
-    (void)result;
-    enter(server, &client);
-    server->datagram_handler(d->socket, d->bytes, d->size, &d->from, server->context);
-    free(d);
-    leave(server, &client);
-    return 0;
+    struct client *client = context;
+    struct server *server = client->server;
+    (void)status;
+    if (server->handler != NULL) /* datagrams share the server's */
+        cheng_socket_free(client->socket);
+    leave(server, client); /* the server may be gone now */
+    free(client);
+    cheng_task_free(task);
 }
 
 /* Waits until fewer than `limit` handlers live, or the deadline; with a listener, or until that is closed: -EBADF.
@@ -112,48 +92,51 @@ static int wait_below(struct server *server, size_t limit, const cheng_socket *l
     return rc;
 }
 
-static int start_handler(struct server *server, cheng_fn *function, const void *arg, size_t size)
+/* Else the client is still the caller's. */
+static int start_handler(struct server *server, struct client *client)
 {
+    client->server = server;
+    client->ends = (cheng_link){ .call = ended, .context = client };
     CHENG_WITH(&server->lock) {
+        chengi_list_push_back(&server->clients, &client->link);
         server->live++;
     }
-    int rc = cheng_start(NULL, server->kind, function, arg, size, NULL);
-    if (rc < 0) {
-        CHENG_WITH(&server->lock) {
-            server->live--;
-        }
-    }
+    int rc = cheng_start(&client->task, server->kind, handle, &client, sizeof(struct client *), NULL);
+    if (rc < 0)
+        leave(server, client);
+    else
+        cheng_task_link(client->task, &client->ends);
     return rc;
 }
 
 static int accept_client(struct server *server, cheng_socket *listener)
 {
-    struct connection connection = { .server = server };
-    int rc = cheng_accept(&connection.socket, listener);
+    struct client *client = malloc(sizeof *client);
+    if (client == NULL)
+        return -ENOMEM;
+    int rc = cheng_accept(&client->socket, listener);
+    if (rc == 0 && (rc = start_handler(server, client)) < 0)
+        cheng_socket_free(client->socket);
     if (rc < 0)
-        return rc;
-    rc = start_handler(server, handle, &connection, sizeof connection);
-    if (rc < 0)
-        cheng_socket_free(connection.socket);
+        free(client);
     return rc;
 }
 
 static int receive_datagram(struct server *server, cheng_socket *s)
 {
     /* one buffer for each datagram: while it is filled nobody else needs it, and after it is the handler's */
-    struct datagram *d = malloc(sizeof *d + DATAGRAM_MAX);
-    if (d == NULL)
+    struct client *client = malloc(sizeof *client + DATAGRAM_MAX);
+    if (client == NULL)
         return -ENOMEM;
-    int rc = cheng_datagram_receive(s, d->bytes, DATAGRAM_MAX, &d->size, &d->from);
+    int rc = cheng_datagram_receive(s, client->bytes, DATAGRAM_MAX, &client->size, &client->from);
     if (rc == 0) {
-        struct datagram *fitting = realloc(d, sizeof *d + d->size);
-        d = fitting == NULL ? d : fitting;
-        d->server = server;
-        d->socket = s;
-        rc = start_handler(server, handle_datagram, &d, sizeof(struct datagram *));
+        struct client *fitting = realloc(client, sizeof *client + client->size);
+        client = fitting == NULL ? client : fitting;
+        client->socket = s;
+        rc = start_handler(server, client);
     }
     if (rc < 0)
-        free(d);
+        free(client);
     return rc;
 }
 
@@ -227,9 +210,8 @@ static int serve(struct server *server, cheng_socket *s, const cheng_serve_optio
     int rc = serve_clients(server, s);
     if (rc == 0 && server->grace > 0)
         (void)wait_below(server, 1, NULL, cheng_after(server->grace));
-    cheng_shield(true); /* the handlers use our stack: they must end first */
+    cheng_shield(true); /* the clients use our stack: they must end first */
     CHENG_WITH(&server->lock) {
-        server->stopping = true;
         for (struct link *link = server->clients.next; link != &server->clients; link = link->next)
             cheng_cancel(CHENGI_CONTAINER(link, struct client, link)->task);
     }

@@ -1,6 +1,7 @@
 /* Coroutines for which there is no room for a stack: who waits, for how long, and how that ends. */
 #include <sys/resource.h>
 
+#include "unit/sockets.h"
 #include "unit/workers.h"
 
 enum { STACKS_IN_A_REGION = 256 };
@@ -167,6 +168,71 @@ TEST(the_hook_may_wait) // noasan: notsan: novalgrind: noqemu: bounds the addres
     assert_int_equal(cheng_run(&status, wait_meanwhile, &at, sizeof at), 0);
     assert_int_equal(status, 0);
     assert_int_equal(actor_join(&actor), 0);
+}
+
+/* A server that has no stack for a client sends it away, and takes the next. */
+struct served {
+    cheng_socket *listener;
+    char service[8];
+    cheng_event full;
+    int handled;
+};
+
+static int handle(cheng_socket *client, void *context)
+{
+    (void)client;
+    ((struct served *)context)->handled++;
+    return 0;
+}
+
+static void meet_the_end(struct served *served)
+{
+    cheng_socket *socket;
+    char byte;
+    size_t got = 1;
+    assert_int_equal(cheng_connect(&socket, "127.0.0.1", served->service), 0);
+    assert_int_equal(cheng_socket_read_until(socket, &byte, 1, &got, cheng_after(5 * CHENG_SECOND)), 0);
+    assert_int_equal(got, 0);
+    cheng_socket_free(socket);
+}
+
+static int come_twice(void *context)
+{
+    struct served *served = context;
+    assert_int_equal(cheng_event_wait(&served->full), 0);
+    meet_the_end(served);
+    assert_int_equal(served->handled, 0);
+    assert_int_equal(cheng_semaphore_release(&leave, STACKS_IN_A_REGION), 0);
+    meet_the_end(served);
+    assert_int_equal(served->handled, 1);
+    cheng_socket_close(served->listener);
+    return 0;
+}
+
+static int serve_without_a_stack(const void *argument, void *result)
+{
+    struct served *served = *(struct served *const *)argument;
+    (void)result;
+    limit_memory();
+    for (int i = 1; i < STACKS_IN_A_REGION; i++)
+        cheng_task_free(start(stay, NULL));
+    while (begun < STACKS_IN_A_REGION - 1)
+        cheng_yield();
+    cheng_event_set(&served->full);
+    return cheng_serve(served->listener, handle, served, NULL);
+}
+
+TEST(a_server_goes_on) // noasan: notsan: novalgrind: noqemu: bounds the address space
+{
+    struct served served = { 0 }, *at = &served;
+    struct actor actor;
+    int status = -1;
+    served.listener = listen_here(served.service);
+    actor_start(&actor, IN_THREAD, come_twice, &served);
+    assert_int_equal(cheng_run(&status, serve_without_a_stack, &at, sizeof at), 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(actor_join(&actor), 0);
+    cheng_socket_free(served.listener);
 }
 
 /* ---- where one worker has stacks, and the other's task needs one ---- */

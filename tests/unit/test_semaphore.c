@@ -163,10 +163,10 @@ TEST(a_shared_one_has_no_bound)
 {
     cheng_arena *arena;
     assert_int_equal(cheng_arena_new(&arena, 1 << 16, NULL), 0);
-    cheng_semaphore *inside = cheng_arena_alloc(arena, sizeof *inside);
-    *inside = (cheng_semaphore)CHENG_SEMAPHORE_BOUNDED(2);
-    assert_int_equal(cheng_semaphore_share(arena, inside, 2), 0);
-    assert_int_equal(cheng_semaphore_release(inside, 1), 0);
-    assert_int_equal(cheng_semaphore_value(inside), 3);
+    cheng_semaphore *shared = cheng_arena_alloc(arena, sizeof *shared);
+    *shared = (cheng_semaphore)CHENG_SEMAPHORE_BOUNDED(2);
+    assert_int_equal(cheng_semaphore_share(arena, shared, 2), 0);
+    assert_int_equal(cheng_semaphore_release(shared, 1), 0);
+    assert_int_equal(cheng_semaphore_value(shared), 3);
     assert_int_equal(cheng_arena_free(arena), 0);
 }
