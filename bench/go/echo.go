@@ -10,7 +10,7 @@ import (
 func serve() {
 	room := 4096
 	if strings.HasSuffix(row, ".64k") {
-		room = 65536
+		room = 65536 + 4096
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
