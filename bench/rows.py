@@ -84,6 +84,9 @@ row("queue.priority", "ns", "lower", "heap", "1.1 * heap", seconds=0.4, rounds=3
 row("queue.priority.2x2", "M/s", "higher", "heap", "1.0 * heap", cpus=2,
     about="items through a queue with keys, producers on one core, consumers on the other")
 
+row("select.8", "ns", "lower", "go", "1.0 * go",
+    about="an item is put into one of eight queues, and taken by a select over all")
+
 row("coroutine.memory.100k", "KiB", "lower", "go gevent", "4.5", seconds=0, rounds=2,
     about="resident memory of the process for each of 100,000 that wait")
 row("coroutine.memory.1m", "KiB", "lower", "go", "4.5", seconds=0, rounds=1, about="the same, 1,000,000")

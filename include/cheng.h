@@ -24,6 +24,7 @@
 #include <cheng/rlock.h>
 #include <cheng/rwlock.h>
 #include <cheng/sched.h>
+#include <cheng/select.h>
 #include <cheng/semaphore.h>
 #include <cheng/socket.h>
 #include <cheng/task.h>

@@ -103,6 +103,8 @@ func main() {
 			fail("no such row")
 		}
 		millionsPerSecond(func(n int) { pass(n, producers, consumers) })
+	case row == "select.8":
+		nsEach(selects, 1)
 	case strings.HasPrefix(row, "timer."):
 		timers(row == "timer.set")
 	case strings.HasPrefix(row, "echo."):

@@ -19,7 +19,8 @@ enum wait_kind {
     CHENGI_WAIT_READERS,
     CHENGI_WAIT_BARRIER,
     CHENGI_WAIT_GROUP,
-    CHENGI_WAIT_DONE /* all items of a queue */
+    CHENGI_WAIT_DONE, /* all items of a queue */
+    CHENGI_WAIT_SELECT
 };
 
 struct why {

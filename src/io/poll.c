@@ -10,7 +10,7 @@
 #include "base/compiler.h"
 #include "base/deadline.h"
 #include "host/host.h"
-#include "park/park.h"
+#include "park/select.h"
 #include "run/upcalls.h"
 #include "run/worker.h"
 
@@ -111,6 +111,23 @@ void chengi_descriptors_free(struct descriptors *all)
     free(all);
 }
 
+/* Arms the descriptor for one more who waits. */
+static int begin_poll(struct descriptor *d, struct poll_wait *wait)
+{
+    if (((wait->events & CHENG_READABLE) && d->reader != NULL) ||
+        ((wait->events & CHENG_WRITABLE) && d->writer != NULL))
+        return -EBUSY;
+    if (wait->events & CHENG_READABLE)
+        d->reader = wait;
+    if (wait->events & CHENG_WRITABLE)
+        d->writer = wait;
+    unsigned both = (d->reader != NULL ? CHENG_READABLE : 0u) | (d->writer != NULL ? CHENG_WRITABLE : 0u);
+    int rc = chengi_host_poller_arm(d->poller, d->fd, both, (uint64_t)(uintptr_t)&d->watch);
+    if (rc < 0)
+        forget(d, wait);
+    return rc;
+}
+
 static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadline deadline,
                           const struct why *why)
 {
@@ -118,14 +135,7 @@ static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadli
     struct poll_wait wait = { 0, events };
     if (d == NULL)
         return -ENOMEM;
-    if (((events & CHENG_READABLE) && d->reader != NULL) || ((events & CHENG_WRITABLE) && d->writer != NULL))
-        return -EBUSY;
-    if (events & CHENG_READABLE)
-        d->reader = &wait;
-    if (events & CHENG_WRITABLE)
-        d->writer = &wait;
-    unsigned both = (d->reader != NULL ? CHENG_READABLE : 0u) | (d->writer != NULL ? CHENG_WRITABLE : 0u);
-    int rc = chengi_host_poller_arm(d->poller, fd, both, (uint64_t)(uintptr_t)&d->watch);
+    int rc = begin_poll(d, &wait);
     while (rc == 0 && load_relaxed(&wait.ready) == 0)
         rc = chengi_park(&wait.ready, 0, deadline.at_ns, why, 0);
     if (wait.ready != 0) { /* an event that came with the time-out counts */
@@ -176,3 +186,50 @@ int cheng_poll(int fd, unsigned events, unsigned *ready, cheng_deadline deadline
         *ready = found;
     return 0;
 }
+
+/* ---- select ---- */
+
+static int fd_of(const cheng_case *c)
+{
+    return (int)(c->number >> 8);
+}
+
+static unsigned event_of(const cheng_case *c)
+{
+    return (unsigned)c->number & 0xff;
+}
+
+static int attempt(cheng_case *c, const struct select_wait *wait)
+{
+    unsigned event = event_of(c);
+    (void)wait;
+    if (event != CHENG_READABLE && event != CHENG_WRITABLE)
+        return -EINVAL;
+    return cheng_poll(fd_of(c), event, NULL, CHENG_NOW);
+}
+
+/* A thread sleeps on the descriptor itself. */
+static int await(const cheng_case *c, struct select_wait *wait)
+{
+    struct poll_wait *poll = (struct poll_wait *)wait->room;
+    if (chengi_worker == NULL) {
+        wait->point->fd = fd_of(c);
+        wait->point->events = event_of(c);
+        return 1;
+    }
+    *poll = (struct poll_wait){ 0, event_of(c) };
+    struct descriptor *d = descriptor_of(chengi_worker, fd_of(c));
+    int rc = d == NULL ? -ENOMEM : begin_poll(d, poll);
+    wait->point->word = &poll->ready;
+    wait->point->value = 0;
+    return rc == 0 ? 1 : rc == -EPERM ? 0 : rc; /* EPERM: always ready */
+}
+
+static int stop_waiting(const cheng_case *c, struct select_wait *wait)
+{
+    if (chengi_worker != NULL)
+        forget(descriptor_of(chengi_worker, fd_of(c)), (const struct poll_wait *)wait->room);
+    return 0;
+}
+
+const struct selectable chengi_select_poll = { attempt, await, stop_waiting };

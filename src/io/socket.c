@@ -32,7 +32,7 @@
 #include "base/deadline.h"
 #include "host/host.h"
 #include "host/latch.h"
-#include "park/park.h"
+#include "park/select.h"
 #include "run/runner.h"
 #include "run/upcalls.h"
 
@@ -427,6 +427,49 @@ int cheng_socket_wait(cheng_socket *s, unsigned event, cheng_deadline deadline)
                                      : chengi_socket_put(s, WRITER, look, &event, deadline);
     return rc < 0 ? rc : 0;
 }
+
+/* ---- select ---- */
+
+static int attempt_wait(cheng_case *c, const struct select_wait *wait)
+{
+    (void)wait;
+    return cheng_socket_wait(c->object, (unsigned)c->number, CHENG_NOW);
+}
+
+/* As who reads or writes: expects an event, looks once more, and waits for the word to change; a thread sleeps on the
+ * descriptor, too. What made the word change is still there for who comes after. */
+static int await(const cheng_case *c, struct select_wait *wait)
+{
+    cheng_socket *s = c->object;
+    unsigned event = (unsigned)c->number;
+    uint32_t *word = event == CHENG_READABLE ? &s->in : &s->out;
+    int rc = chengi_socket_enter(s, event == CHENG_READABLE ? READER : WRITER);
+    if (rc < 0)
+        return rc;
+    uint32_t hung_up = expect(word);
+    rc = look(s->fd, &event);
+    if (rc == -EAGAIN && (rc = watch(s)) == 0) {
+        wait->point->word = word;
+        wait->point->value = 0;
+        wait->point->fd = s->fd;
+        wait->point->events = event;
+        return 1;
+    }
+    __atomic_fetch_or(word, READY | hung_up, __ATOMIC_RELAXED);
+    chengi_socket_leave(s, event == CHENG_READABLE ? READER : WRITER);
+    return rc < 0 && rc != -EINTR ? rc : 0;
+}
+
+static int stop_waiting(const cheng_case *c, struct select_wait *wait)
+{
+    (void)wait;
+    chengi_socket_leave(c->object, (unsigned)c->number == CHENG_READABLE ? READER : WRITER);
+    return 0;
+}
+
+const struct selectable chengi_select_socket = { attempt_wait, await, stop_waiting };
+
+/* ---- for connect ---- */
 
 void chengi_socket_expect_writable(cheng_socket *s)
 {

@@ -12,7 +12,11 @@
  *
  * If the waiter latches first, the waker finds it; if the waker does, the waiter sees the new value. Who ends the wait
  * for another reason (chengi_wait_end) does as the waker: latches, takes it off, changes `wake`. So who is in a queue
- * waits. Nobody touches a `struct waiter`, which lies on the waiting stack, after changing `wake`. */
+ * waits. Nobody touches a `struct waiter`, which lies on the waiting stack, after changing `wake`.
+ *
+ * A wait for several words has a waiter for each, and is ended by a compare-and-swap of `wake`. Of those who take its
+ * waiters off one succeeds; the others go on to the next in the queue, as if it had not been there. Before it returns it
+ * latches the bucket of each word, to leave the queue: until then its waiters may be touched by who has the latch. */
 #ifndef CHENG_PARK_LOT_H
 #define CHENG_PARK_LOT_H
 
@@ -24,6 +28,8 @@ struct waiter {
     struct cheng_task *runner;
     struct waiter *next, *prev; /* the word's queue, a ring; NULL: not in it yet */
     struct waiter *chain;       /* of a queue's first: the next word's first in this bucket */
+    bool several;               /* one of a wait for several words, which may have ended already */
+    bool woken;                 /* then: it is the one that ended it */
 };
 
 struct bucket {

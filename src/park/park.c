@@ -4,6 +4,7 @@
 
 #include "base/compiler.h"
 #include "host/host.h"
+#include "park/any.h"
 #include "park/ferry.h"
 #include "park/graph.h"
 #include "park/lot.h"
@@ -175,35 +176,147 @@ int chengi_park_sleep(int64_t deadline_ns, const struct why *why)
     return chengi_timeout_outcome(self, error_of(load_relaxed(&self->wake)), until, deadline_ns);
 }
 
-int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns,
-                   const struct why *why)
+/* A thread's wake descriptor; it keeps it. */
+static int need_wake_fd(struct cheng_task *self)
 {
-    struct cheng_task *self = chengi_runner_self();
-    if (self->worker != NULL)
-        return chengi_park(word, value, deadline_ns, why, 0);
     if (self->wake_fd == 0) {
         int made = chengi_host_wake_fd_open();
         if (made < 0)
             return made;
         self->wake_fd = made + 1;
     }
+    return 0;
+}
+
+/* A thread sleeps on a descriptor and on its wake descriptor. > 0: what is ready of the first. */
+static int sleep_polling(struct cheng_task *self, uint32_t wake, int fd, unsigned events, int64_t deadline_ns)
+{
+    int ready = 0;
+    while (load_acquire(&self->wake) == wake) { /* partner: the change by who ends the wait */
+        ready = chengi_host_poll_pair(fd, events, self->wake_fd - 1, deadline_ns);
+        if (ready != 0 && !chengi_wait_end(self, wake, ready == -ETIMEDOUT ? CHENGI_TIMED_OUT : CHENGI_WOKEN))
+            ready = 0; /* somebody else was first */
+    }
+    return ready;
+}
+
+int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int64_t deadline_ns,
+                   const struct why *why)
+{
+    struct cheng_task *self = chengi_runner_self();
+    if (self->worker != NULL)
+        return chengi_park(word, value, deadline_ns, why, 0);
+    int rc = need_wake_fd(self);
+    if (rc < 0)
+        return rc;
     int64_t until = chengi_timeout_bound(self, deadline_ns, self->shields == 0);
     struct waiter waiter = { .word = word, .runner = self };
     store_relaxed(&self->polling,
                   1); /* before `wake` says WAITING: a waker reads it after it has changed that */
     uint32_t wake = begin_wait(self, &waiter, why, until, self->shields == 0);
-    int ready = 0, rc = join_queue(self, &waiter, wake, value, false);
+    rc = join_queue(self, &waiter, wake, value, false);
     if (rc == 1) {
-        while (load_acquire(&self->wake) == wake) {
-            ready = chengi_host_poll_pair(fd, events, self->wake_fd - 1, until);
-            if (ready != 0 &&
-                !chengi_wait_end(self, wake, ready == -ETIMEDOUT ? CHENGI_TIMED_OUT : CHENGI_WOKEN))
-                ready = 0; /* somebody else was first */
-        }
+        int ready = sleep_polling(self, wake, fd, events, until);
         rc = ready != 0 ? ready : error_of(load_relaxed(&self->wake));
     }
     store_relaxed(&self->polling, 0);
     end_wait(self);
+    return chengi_timeout_outcome(self, rc, until, deadline_ns);
+}
+
+/* ---- several words ---- */
+
+/* What a thread sleeps on beside its wake descriptor: a poller of the points' descriptors, if there are any (id 0). */
+static int watch_points(struct host_poller *poller, const struct park_point *points, size_t n)
+{
+    int rc = 0;
+    poller->id = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        unsigned events = 0;
+        for (size_t k = 0; k < n && points[i].events != 0; k++) /* both directions are armed at once */
+            events |= points[k].fd == points[i].fd ? points[k].events : 0;
+        if (events != 0 && poller->id == 0)
+            rc = chengi_host_poller_open(poller);
+        if (events != 0 && rc == 0)
+            rc = chengi_host_poller_arm(poller, points[i].fd, events, 0);
+    }
+    return rc;
+}
+
+static bool join_point(struct cheng_task *self, struct park_point *point)
+{
+    point->waiter = (struct waiter){ .word = point->word, .runner = self, .several = true };
+    if (point->word == NULL)
+        return true;
+    struct bucket *bucket = chengi_lot_lock(point->word);
+    bool same = load_relaxed(point->word) == point->value; /* ordered by the latch, see lot.h */
+    if (same)
+        chengi_lot_join(bucket, &point->waiter, point->front);
+    chengi_lot_unlock(bucket);
+    if (same)
+        chengi_lot_grow(bucket);
+    return same;
+}
+
+/* Whether this point has ended the wait. */
+static bool leave_point(struct park_point *point)
+{
+    if (point->word == NULL)
+        return false;
+    struct bucket *bucket = chengi_lot_lock(point->word);
+    if (point->waiter.next != NULL)
+        chengi_lot_leave(bucket, &point->waiter);
+    chengi_lot_unlock(bucket);
+    return point->waiter.woken;
+}
+
+/* Joins all queues, unless a word differs or the task was cancelled: then the wait ends, if nobody else has ended it.
+ * Else it sleeps, if only for the delivery by who has. Returns which point has ended it, or `n`. */
+static size_t wait_at(struct cheng_task *self, struct park_point *points, size_t n, uint32_t wake,
+                      int64_t until_ns, const struct host_poller *poller)
+{
+    uint32_t outcome = CHENGI_WAITING;
+    size_t joined = 0, by = n;
+    while (joined < n && outcome == CHENGI_WAITING)
+        if (!join_point(self, &points[joined++]))
+            outcome = CHENGI_WOKEN;
+    fence_seq_cst(); /* as in join_queue */
+    if (outcome == CHENGI_WAITING && (wake & CHENGI_CANCELLABLE) && load_relaxed(&self->cancelled))
+        outcome = CHENGI_CANCELLED;
+    if (outcome != CHENGI_WAITING && chengi_wait_end(self, wake, outcome))
+        by = outcome == CHENGI_WOKEN ? joined - 1 : n;
+    else if (poller->id != 0)
+        sleep_polling(self, wake, poller->epoll, CHENGI_HOST_READABLE, until_ns);
+    else
+        sleep_until_woken(self, wake, until_ns);
+    for (size_t i = 0; i < joined; i++)
+        if (leave_point(&points[i]))
+            by = i;
+    return by;
+}
+
+int chengi_park_any(struct park_point *points, size_t n, int64_t deadline_ns, const struct why *why)
+{
+    struct cheng_task *self = chengi_runner_self();
+    struct host_poller poller = { .id = 0 };
+    int64_t until = chengi_timeout_bound(self, deadline_ns, self->shields == 0);
+    if (passed(until))
+        return chengi_timeout_outcome(self, -ETIMEDOUT, until, deadline_ns);
+    int rc = self->worker == NULL ? watch_points(&poller, points, n) : 0;
+    if (rc == 0 && poller.id != 0)
+        rc = need_wake_fd(self);
+    if (rc == 0) {
+        store_relaxed(&self->polling, poller.id != 0); /* as in chengi_park_fd */
+        uint32_t wake = begin_wait(self, NULL, why, until, self->shields == 0);
+        size_t by = wait_at(self, points, n, wake, until, &poller);
+        store_relaxed(&self->polling, 0);
+        end_wait(self);
+        rc = error_of(load_relaxed(&self->wake));
+        if (rc == 0)
+            rc = (int)by;
+    }
+    if (poller.id != 0)
+        chengi_host_poller_close(&poller);
     return chengi_timeout_outcome(self, rc, until, deadline_ns);
 }
 
@@ -293,13 +406,21 @@ void chengi_park_cancel(struct cheng_task *task)
         deliver(&wakee);
 }
 
-/* With the bucket locked, and the waiter off its queue: nobody else can end the wait. */
-static struct wakee wake_waiter(const struct waiter *waiter)
+/* With the bucket locked, and the waiter off its queue: nobody else can end the wait. Or it is for several words, and
+ * false: somebody has. Then it still leaves this word, so the latch keeps the waiter and its runner as they are.
+ * The releases' partner: the waiter's look after it slept. */
+static bool wake_waiter(struct waiter *waiter, struct wakee *wakee)
 {
-    struct wakee wakee = wakee_of(waiter->runner);
-    uint32_t wake = load_relaxed(&wakee.runner->wake);
-    store_release(&wakee.runner->wake, wake | CHENGI_WOKEN); /* partner: the waiter's look after it slept */
-    return wakee;
+    *wakee = wakee_of(waiter->runner);
+    uint32_t wake = load_relaxed(&wakee->runner->wake);
+    if (likely(!waiter->several)) {
+        store_release(&wakee->runner->wake, wake | CHENGI_WOKEN);
+        return true;
+    }
+    waiter->next = NULL; /* it is off */
+    waiter->woken = (wake & CHENGI_OUTCOME) == CHENGI_WAITING &&
+                    cas_acq_rel(&wakee->runner->wake, &wake, wake | CHENGI_WOKEN);
+    return waiter->woken;
 }
 
 unsigned chengi_unpark(uint32_t *word, unsigned n)
@@ -312,7 +433,7 @@ unsigned chengi_unpark(uint32_t *word, unsigned n)
         bool more;
         for (batch = 0;
              batch < BATCH && woken + batch < n && (first = chengi_lot_take(bucket, word, &more)) != NULL;)
-            wakees[batch++] = wake_waiter(first);
+            batch += wake_waiter(first, &wakees[batch]);
         chengi_lot_unlock(bucket);
         for (unsigned i = 0; i < batch; i++) /* system calls with nothing latched */
             deliver(&wakees[i]);
@@ -326,9 +447,10 @@ unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context)
     struct wakee wakee;
     bool more;
     struct bucket *bucket = chengi_lot_lock(word);
-    struct waiter *first = chengi_lot_take(bucket, word, &more);
-    if (first != NULL)
-        wakee = wake_waiter(first);
+    struct waiter *first;
+    do
+        first = chengi_lot_take(bucket, word, &more);
+    while (first != NULL && !wake_waiter(first, &wakee));
     decide(context, first != NULL, more);
     chengi_lot_unlock(bucket);
     if (first != NULL)

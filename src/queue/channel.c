@@ -10,7 +10,7 @@
 #include "park/park.h"
 #include "run/runner.h"
 
-enum { MET = 1, ENDED = 2 }; /* waits.met */
+enum { MET = 1, ENDED = 2, PASSED = 3 }; /* waits.met */
 
 /* A call that waits, on its stack. */
 struct waits {
@@ -18,7 +18,10 @@ struct waits {
     void *item;     /* the putter's is only read */
     uint32_t owner; /* who waits: not alive in a fork's child */
     uint32_t met;
+    uint32_t *claim; /* a select's word, on which it parks; NULL: it parks on `met` */
+    uint32_t number; /* what the word becomes if this case is done */
 };
+_Static_assert(sizeof(struct waits) <= CHENGI_SELECT_ROOM, "a select has room for it");
 
 int chengi_channel_new(struct channel **out, size_t item_size, const cheng_queue_options *options)
 {
@@ -72,24 +75,41 @@ static int leave_with(struct channel *channel, int rc)
     return rc;
 }
 
+/* A select does one case only: whoever brings its word here. */
+static bool claim(const struct waits *waits)
+{
+    uint32_t open = CHENGI_SELECT_OPEN;
+    return waits->claim == NULL || cas_acq_rel(waits->claim, &open, waits->number); /* partner: its closing */
+}
+
 /* The call that has waited longest, off its list, or NULL. In a fork's child the parent's other tasks do not wait. */
 static struct waits *first_of(struct link *list)
 {
     struct link *link;
     while ((link = chengi_list_pop_front(list)) != NULL) {
         struct waits *waits = CHENGI_CONTAINER(link, struct waits, link);
-        if (likely(chengi_runner_alive(waits->owner)))
+        if (unlikely(!chengi_runner_alive(waits->owner)))
+            continue;
+        if (likely(claim(waits)))
             return waits;
+        store_release(&waits->met, PASSED);
     }
     return NULL;
+}
+
+/* What the call parks on; before `met` changes. Afterwards it is an address only. */
+static uint32_t *word_of(struct waits *waits)
+{
+    return waits->claim != NULL ? waits->claim : &waits->met;
 }
 
 /* Ends the wait of a call whose part is done, and leaves. */
 static int meet(struct channel *channel, struct waits *waits)
 {
+    uint32_t *word = word_of(waits);
     store_release(&waits->met, MET); /* partner: the loads in wait_for */
     leave(channel);
-    chengi_unpark(&waits->met, 1); /* an address only */
+    chengi_unpark(word, 1);
     return 0;
 }
 
@@ -182,6 +202,47 @@ int chengi_channel_get(struct channel *channel, void *item, cheng_deadline deadl
     return wait_for(channel, false, item, deadline);
 }
 
+/* ---- select ---- */
+
+/* Whether a call in the list could be met by this select: not if it is one of its own. */
+static bool has_another(const struct link *list, const uint32_t *own)
+{
+    for (const struct link *link = list->next; link != list; link = link->next) {
+        const struct waits *waits = CHENGI_CONTAINER(link, struct waits, link);
+        if (chengi_runner_alive(waits->owner) && waits->claim != own &&
+            (waits->claim == NULL || load_relaxed(waits->claim) == CHENGI_SELECT_OPEN))
+            return true;
+    }
+    return false;
+}
+
+int chengi_channel_await(struct channel *channel, bool putting, void *item, struct select_wait *wait)
+{
+    struct waits *waits = (struct waits *)wait->room;
+    int rc = enter(channel);
+    if (rc < 0)
+        return rc;
+    if (channel->ended != 0 || has_another(putting ? &channel->getters : &channel->putters, wait->claim) ||
+        (putting ? channel->store.size < channel->capacity : channel->store.size > 0))
+        return leave_with(channel, 0);
+    *waits = (struct waits){
+        .item = item, .owner = chengi_runner_self()->self.word, .claim = wait->claim, .number = wait->number
+    };
+    chengi_list_push_back(putting ? &channel->putters : &channel->getters, &waits->link);
+    return leave_with(channel, 1);
+}
+
+/* With the lock, so what is met has been done wholly. */
+int chengi_channel_leave(struct channel *channel, struct select_wait *wait)
+{
+    struct waits *waits = (struct waits *)wait->room;
+    cheng_lock_acquire(&channel->lock);
+    if (waits->met == 0)
+        chengi_list_remove(&waits->link);
+    leave(channel);
+    return waits->met == ENDED ? -EPIPE : 0;
+}
+
 int chengi_channel_peek(struct channel *channel, void *item)
 {
     int rc = enter(channel);
@@ -209,8 +270,9 @@ static void end_all(struct link *list)
 {
     struct waits *waits;
     while ((waits = first_of(list)) != NULL) {
+        uint32_t *word = word_of(waits);
         store_release(&waits->met, ENDED); /* partner: the loads in wait_for */
-        chengi_unpark(&waits->met, 1);
+        chengi_unpark(word, 1);
     }
 }
 

@@ -12,13 +12,17 @@
  *   0           waits; it is in a list          the call, with the lock
  *   MET         its part is done                who did it, with the lock; release, after it took the call off the list
  *   ENDED       the channel was closed          close, likewise
+ *   PASSED      a select that has ended         who met it, likewise, and went on to the next
  *
  *   waiting call                                other side
  *   enters the list (lock)                      takes it off, does its part (lock)
  *   parks while met == 0                        met = MET; unlocks; unparks
  *
  * The waiting call lies on a stack: after the change of `met` it is an address only. A call whose wait ends for another
- * reason takes the lock, and itself off the list, unless it was met meanwhile: then it returns 0. */
+ * reason takes the lock, and itself off the list, unless it was met meanwhile: then it returns 0.
+ *
+ * A cheng_select waits in the lists of several channels, with one word that says which of its cases is done
+ * (park/select.h). Who finds it in a list must first bring that word from open to this case; so one does. */
 #ifndef CHENG_QUEUE_CHANNEL_H
 #define CHENG_QUEUE_CHANNEL_H
 
@@ -26,6 +30,7 @@
 
 #include "base/compiler.h"
 #include "base/list.h"
+#include "park/select.h"
 #include "queue/store.h"
 
 struct channel {
@@ -46,6 +51,10 @@ int chengi_channel_put(struct channel *channel, const void *item, cheng_deadline
 int chengi_channel_get(struct channel *channel, void *item, cheng_deadline deadline);
 int chengi_channel_peek(struct channel *channel, void *item);
 size_t chengi_channel_size(struct channel *channel);
+
+/* For cheng_select, as struct selectable has them. */
+int chengi_channel_await(struct channel *channel, bool putting, void *item, struct select_wait *wait);
+int chengi_channel_leave(struct channel *channel, struct select_wait *wait);
 
 /* Returns how many items it dropped. */
 size_t chengi_channel_close(struct channel *channel, bool drop);

@@ -7,7 +7,7 @@
 
 #include "base/compiler.h"
 #include "base/deadline.h"
-#include "park/park.h"
+#include "park/select.h"
 #include "queue/channel.h"
 #include "queue/ring.h"
 #include "queue/shared_ring.h"
@@ -126,6 +126,39 @@ int cheng_queue_peek(cheng_queue *queue, void *item)
            : queue->kind == CHANNEL ? chengi_channel_peek(queue->channel, item)
                                     : -ENOTSUP;
 }
+
+/* ---- select ---- */
+
+static int attempt_put(cheng_case *c, const struct select_wait *wait)
+{
+    cheng_queue *queue = c->object;
+    (void)wait;
+    return queue->kind == SHARED_RING ? -ENOTSUP : cheng_queue_put_until(queue, c->item, CHENG_NOW);
+}
+
+static int attempt_get(cheng_case *c, const struct select_wait *wait)
+{
+    cheng_queue *queue = c->object;
+    (void)wait;
+    return queue->kind == SHARED_RING ? -ENOTSUP : cheng_queue_get_until(queue, c->item, CHENG_NOW);
+}
+
+static int await(const cheng_case *c, struct select_wait *wait)
+{
+    cheng_queue *queue = c->object;
+    bool putting = c->kind == CHENG_CASE_PUT;
+    return queue->kind == RING ? chengi_ring_await(&queue->ring, putting, wait->point)
+                               : chengi_channel_await(queue->channel, putting, c->item, wait);
+}
+
+static int leave(const cheng_case *c, struct select_wait *wait)
+{
+    cheng_queue *queue = c->object;
+    return queue->kind == RING ? 0 : chengi_channel_leave(queue->channel, wait);
+}
+
+const struct selectable chengi_select_put = { attempt_put, await, leave };
+const struct selectable chengi_select_get = { attempt_get, await, leave };
 
 /* ---- counting ---- */
 

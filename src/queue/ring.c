@@ -6,7 +6,6 @@
 
 #include "base/deadline.h"
 #include "host/host.h"
-#include "park/park.h"
 #include "run/runner.h"
 
 enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 2 };
@@ -244,6 +243,21 @@ int chengi_ring_get(struct ring *ring, void *item, cheng_deadline deadline)
 {
     int rc = try_get(ring, item);
     return likely(rc != -EAGAIN) ? rc : get_slowly(ring, item, deadline);
+}
+
+/* The same looks as wait_turn's, once. What they say of a closed ring, a try tells. */
+int chengi_ring_await(struct ring *ring, bool putting, struct park_point *point)
+{
+    struct ring_end *end = putting ? &ring->head : &ring->tail;
+    uint64_t own = load_acquire(putting ? &ring->tail.word : &ring->head.word);
+    uint64_t word = load_acquire(&end->word);
+    if ((word & CLOSED) || !really_blocked(ring, putting ? own : word, putting ? word : own, putting))
+        return 0;
+    if (!(word & WAITERS) && !cas_seq_cst(&end->word, &word, word | WAITERS))
+        return 0;
+    point->word = low_half(end);
+    point->value = (uint32_t)(word | WAITERS);
+    return 1;
 }
 
 void chengi_ring_close(struct ring *ring)

@@ -31,6 +31,7 @@
 #include <cheng/time.h>
 
 #include "base/compiler.h"
+#include "park/any.h"
 
 struct ring_end {
     _Alignas(2 * CHENGI_CACHE_LINE) uint64_t word;
@@ -57,6 +58,9 @@ int chengi_ring_peek(struct ring *ring, void *item);
 void chengi_ring_close(struct ring *ring);
 /* After closing: takes all items, and returns how many. */
 size_t chengi_ring_drop(struct ring *ring);
+
+/* For cheng_select. 1: a put (get) cannot be done, and `point` is what changes when one may be; 0: try again. */
+int chengi_ring_await(struct ring *ring, bool putting, struct park_point *point);
 
 /* Puts and gets so far; both may have begun only. */
 uint64_t chengi_ring_puts(const struct ring *ring);

@@ -19,7 +19,7 @@
  *   bits 3-31    sequence number of the wait: who comes late for an earlier one finds another number
  *
  * Whoever ends the wait for a private word holds the latch of that word's bucket, and takes the waiter off its queue: so
- * a plain store does, and who is in a queue waits. Other waits (a sleep, a shared word) are ended by a compare-and-swap.
+ * a plain store does, and who is in a queue waits. Other waits (a sleep, a shared or several words) are ended by a compare-and-swap.
  * Who ends it touches the runner last: it makes it runnable. */
 #ifndef CHENG_RUN_RUNNER_H
 #define CHENG_RUN_RUNNER_H
@@ -114,6 +114,7 @@ struct cheng_task {
     _Alignas(16) unsigned char bytes[CHENGI_INLINE_BYTES]; /* small arguments and results */
     struct locals *locals;                                 /* if `leaves` says so: task/local.c */
     struct cheng_link *links;                              /* if `life` says so: task/link.c */
+    uint32_t selects; /* calls of cheng_select so far, also in earlier lives: what its order is drawn from */
 };
 
 /* The caller's runner; adopts a thread that is not ours. Aborts if there is no memory for it: no caller

@@ -137,6 +137,7 @@ static const char *const waits[] = {
     [CHENGI_WAIT_BARRIER] = "waits at barrier",
     [CHENGI_WAIT_GROUP] = "waits for group",
     [CHENGI_WAIT_DONE] = "waits until all is done of queue",
+    [CHENGI_WAIT_SELECT] = "waits in select",
 };
 
 static void describe_wait(struct text *text, const struct view *view)

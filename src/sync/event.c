@@ -10,6 +10,7 @@
 
 #include "base/compiler.h"
 #include "base/deadline.h"
+#include "park/select.h"
 #include "sync/place.h"
 
 enum { SET = 1, WAITERS = 2, ROUND = 4, FLAGS = 3 };
@@ -63,3 +64,33 @@ int cheng_event_wait(cheng_event *event)
 {
     return cheng_event_wait_until(event, CHENG_FOREVER);
 }
+
+/* ---- select ---- */
+
+/* Another round than when the call began to wait: it was set. */
+static bool was_set(uint32_t word, const struct select_wait *wait)
+{
+    return (word & SET) || (wait != NULL && wait->point->word != NULL &&
+                            ((word ^ wait->point->value) & ~(uint32_t)FLAGS) != 0);
+}
+
+static int attempt(cheng_case *c, const struct select_wait *wait)
+{
+    cheng_event *event = c->object;
+    if (event->kind != 0)
+        return -ENOTSUP;
+    return was_set(load_acquire(&event->word), wait) ? 0 : -EAGAIN; /* partner: set's release */
+}
+
+static int await(const cheng_case *c, struct select_wait *wait)
+{
+    cheng_event *event = c->object;
+    uint32_t word = load_acquire(&event->word);
+    if (was_set(word, wait) || (!(word & WAITERS) && !cas_relaxed(&event->word, &word, word | WAITERS)))
+        return 0;
+    wait->point->word = &event->word;
+    wait->point->value = word | WAITERS;
+    return 1;
+}
+
+const struct selectable chengi_select_event = { attempt, await, NULL };

@@ -19,6 +19,7 @@
 #include "base/compiler.h"
 #include "base/deadline.h"
 #include "host/host.h"
+#include "park/select.h"
 #include "sync/place.h"
 
 enum { MOST = INT32_MAX };
@@ -88,3 +89,33 @@ unsigned cheng_semaphore_value(const cheng_semaphore *semaphore)
 {
     return load_relaxed(&semaphore->value);
 }
+
+/* ---- select ---- */
+
+static int attempt(cheng_case *c, const struct select_wait *wait)
+{
+    cheng_semaphore *semaphore = c->object;
+    uint32_t value;
+    (void)wait;
+    return semaphore->kind != 0 ? -ENOTSUP : take(semaphore, &value) ? 0 : -EAGAIN;
+}
+
+static int stop_waiting(const cheng_case *c, struct select_wait *wait)
+{
+    cheng_semaphore *semaphore = c->object;
+    (void)wait;
+    __atomic_fetch_sub(&semaphore->waiters, 1, __ATOMIC_RELAXED); /* late is harmless, as above */
+    return 0;
+}
+
+static int await(const cheng_case *c, struct select_wait *wait)
+{
+    cheng_semaphore *semaphore = c->object;
+    __atomic_fetch_add(&semaphore->waiters, 1, __ATOMIC_SEQ_CST);
+    chengi_host_fence_after_rmw(); /* partner: the fence in release */
+    wait->point->word = &semaphore->value;
+    wait->point->value = 0;
+    return 1; /* units that are there show when it parks */
+}
+
+const struct selectable chengi_select_semaphore = { attempt, await, stop_waiting };
