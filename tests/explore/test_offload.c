@@ -72,32 +72,3 @@ EXPLORED_WITH(a_helper_goes_home, .inside = true, .spurious = 1)
     assert_int_equal(cheng_run(&status, offload_now_and_later, &(long){ 5 }, sizeof(long)), 0);
     assert_int_equal(status, 7);
 }
-
-/* Each job has a helper: what blocks delays no other. */
-static cheng_event event;
-
-static int wait_for_event(const void *arg, void *result)
-{
-    (void)arg, (void)result;
-    return cheng_event_wait(&event);
-}
-
-static int set_event(const void *arg, void *result)
-{
-    (void)arg, (void)result;
-    cheng_event_set(&event);
-    return 0;
-}
-
-static int offload_one(const void *arg, void *result)
-{
-    (void)result;
-    return cheng_offload(*(const long *)arg == 0 ? wait_for_event : set_event, NULL, NULL);
-}
-
-EXPLORED(one_waits_for_the_other)
-{
-    cheng_task *a = start(CHENG_COROUTINE, offload_one, 0), *b = start(CHENG_COROUTINE, offload_one, 1);
-    assert_int_equal(finish(a), 0);
-    assert_int_equal(finish(b), 0);
-}

@@ -85,6 +85,20 @@ static inline int actor_join(struct actor *actor)
     return status;
 }
 
+/* What the function gives in that place, and in every place. */
+static inline int run_in(enum place place, int (*function)(void *context))
+{
+    struct actor actor;
+    actor_start(&actor, place, function, NULL);
+    return actor_join(&actor);
+}
+
+static inline void everybody_finds(int (*function)(void *context), int status)
+{
+    for (enum place place = 0; place < PLACES; place++)
+        assert_int_equal(run_in(place, function), status);
+}
+
 /* The wait of this kind is published: the task sleeps, or is about to, but may still look for a deadlock. */
 static inline bool task_waits(const cheng_task *task, enum wait_kind kind)
 {

@@ -277,7 +277,7 @@ static void use(cheng_arena *arena, uint64_t *random)
 }
 
 /* Any bytes anywhere, all of them, the rows and the lock of the allocator included: wrong answers perhaps, but
- * each call returns. The alarm of the frame is the check for hangs. */
+ * each call returns. */
 TEST(no_crash_however_it_is_corrupted)
 {
     uint64_t random = test_seed();

@@ -21,13 +21,6 @@ static int release_it(void *unused)
     return cheng_lock_release(&lock);
 }
 
-static int ask(enum place place, int (*what)(void *context))
-{
-    struct actor actor;
-    actor_start(&actor, place, what, NULL);
-    return actor_join(&actor);
-}
-
 TEST(zero_is_a_free_lock)
 {
     cheng_lock zero = { 0 };
@@ -43,8 +36,7 @@ TEST(only_the_owner_releases)
 {
     assert_int_equal(cheng_lock_release(&lock), -EPERM); /* free */
     cheng_lock_acquire(&lock);
-    for (enum place place = 0; place < PLACES; place++)
-        assert_int_equal(ask(place, release_it), -EPERM);
+    everybody_finds(release_it, -EPERM);
     assert_true(cheng_lock_locked(&lock));
     assert_int_equal(cheng_lock_release(&lock), 0);
     assert_int_equal(cheng_lock_release(&lock), -EPERM);
@@ -53,12 +45,10 @@ TEST(only_the_owner_releases)
 TEST(held_and_not_asked_to_block)
 {
     cheng_lock_acquire(&lock);
-    for (enum place place = 0; place < PLACES; place++)
-        assert_int_equal(ask(place, probe_now), -EAGAIN);
+    everybody_finds(probe_now, -EAGAIN);
     assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_NOW), -EAGAIN); /* also by its holder */
     assert_int_equal(cheng_lock_release(&lock), 0);
-    for (enum place place = 0; place < PLACES; place++)
-        assert_int_equal(ask(place, probe_now), 0);
+    everybody_finds(probe_now, 0);
 }
 
 TEST(deadline_in_the_past_tries_once)
@@ -76,8 +66,7 @@ static int probe_past(void *unused)
 TEST(deadline_in_the_past_of_a_held_lock)
 {
     cheng_lock_acquire(&lock);
-    for (enum place place = 0; place < PLACES; place++)
-        assert_int_equal(ask(place, probe_past), -ETIMEDOUT);
+    everybody_finds(probe_past, -ETIMEDOUT);
     assert_int_equal(cheng_lock_release(&lock), 0);
 }
 
@@ -160,9 +149,9 @@ TEST(owner_that_ended)
 {
     for (enum place holds = 0; holds < PLACES; holds++)
         for (enum place takes = 0; takes < PLACES; takes++) {
-            assert_int_equal(ask(holds, acquire_and_end), 0);
+            assert_int_equal(run_in(holds, acquire_and_end), 0);
             assert_true(cheng_lock_locked(&lock));
-            assert_int_equal(ask(takes, acquire_and_end), -EOWNERDEAD); /* as the holder, and ends too */
+            assert_int_equal(run_in(takes, acquire_and_end), -EOWNERDEAD); /* as the holder, and ends too */
             assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_NOW), -EOWNERDEAD);
             assert_int_equal(cheng_lock_release(&lock), 0);
             assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_NOW), 0);
@@ -269,11 +258,11 @@ static void count_deaths(const cheng_incident *incident)
 TEST(plain_acquire_tells_the_hook)
 {
     cheng_set_incident_hook(count_deaths);
-    assert_int_equal(ask(IN_THREAD, acquire_and_end), 0);
+    assert_int_equal(run_in(IN_THREAD, acquire_and_end), 0);
     cheng_lock_acquire(&lock);
     assert_int_equal(died, 1);
     assert_int_equal(cheng_lock_release(&lock), 0);
-    assert_int_equal(ask(IN_COROUTINE, acquire_and_end), 0);
+    assert_int_equal(run_in(IN_COROUTINE, acquire_and_end), 0);
     CHENG_WITH(&lock)
         assert_int_equal(died, 2);
     assert_false(cheng_lock_locked(&lock));
@@ -283,8 +272,8 @@ TEST(plain_acquire_tells_the_hook)
 TEST(owner_word_is_not_inherited)
 {
     for (unsigned i = 0; i < 100; i++) {
-        assert_int_equal(ask(i % 2 ? IN_THREAD : IN_COROUTINE, acquire_and_end), i == 0 ? 0 : -EOWNERDEAD);
-        assert_int_equal(ask(IN_COROUTINE, release_it), -EPERM);
+        assert_int_equal(run_in(i % 2 ? IN_THREAD : IN_COROUTINE, acquire_and_end), i == 0 ? 0 : -EOWNERDEAD);
+        assert_int_equal(run_in(IN_COROUTINE, release_it), -EPERM);
     }
     assert_int_equal(cheng_lock_acquire_until(&lock, CHENG_NOW), -EOWNERDEAD);
     assert_int_equal(cheng_lock_release(&lock), 0);
@@ -309,7 +298,7 @@ TEST(waiters_that_time_out)
         assert_int_equal(actor_join(&waiters[i]), -ETIMEDOUT);
     assert_int_equal(cheng_lock_release(&lock), 0);
     assert_int_equal(lock.word, 0);
-    assert_int_equal(ask(IN_THREAD, acquire_release), 0);
+    assert_int_equal(run_in(IN_THREAD, acquire_release), 0);
 }
 
 static bool stop;

@@ -22,19 +22,6 @@ static int release_it(void *unused)
     return cheng_rlock_release(&rlock);
 }
 
-static int ask(enum place place, int (*what)(void *context))
-{
-    struct actor actor;
-    actor_start(&actor, place, what, NULL);
-    return actor_join(&actor);
-}
-
-static void everybody_finds(int (*what)(void *context), int rc)
-{
-    for (enum place place = 0; place < PLACES; place++)
-        assert_int_equal(ask(place, what), rc);
-}
-
 /* Others get in after as many releases as there were acquires, each way of acquiring counts. */
 TEST(as_many_releases_as_acquires)
 {
@@ -200,7 +187,7 @@ static int acquire_twice_and_end(void *unused)
 TEST(owner_that_ended)
 {
     for (enum place holds = 0; holds < PLACES; holds++) {
-        assert_int_equal(ask(holds, acquire_twice_and_end), 0);
+        assert_int_equal(run_in(holds, acquire_twice_and_end), 0);
         assert_true(cheng_rlock_locked(&rlock));
         assert_int_equal(cheng_rlock_acquire_until(&rlock, CHENG_NOW), -EOWNERDEAD);
         assert_int_equal(cheng_rlock_release(&rlock), 0);
@@ -222,7 +209,7 @@ static void count_incident(const cheng_incident *incident)
 TEST(plain_acquire_from_a_dead_owner)
 {
     cheng_set_incident_hook(count_incident);
-    assert_int_equal(ask(IN_THREAD, acquire_twice_and_end), 0);
+    assert_int_equal(run_in(IN_THREAD, acquire_twice_and_end), 0);
     cheng_rlock_acquire(&rlock);
     assert_int_equal(incidents, 1);
     assert_int_equal(cheng_rlock_release(&rlock), 0);

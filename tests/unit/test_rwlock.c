@@ -28,19 +28,6 @@ static int end_a_write(void *unused)
     return cheng_rwlock_release_write(&rwlock);
 }
 
-static int ask(enum place place, int (*what)(void *context))
-{
-    struct actor actor;
-    actor_start(&actor, place, what, NULL);
-    return actor_join(&actor);
-}
-
-static void everybody_finds(int (*what)(void *context), int rc)
-{
-    for (enum place place = 0; place < PLACES; place++)
-        assert_int_equal(ask(place, what), rc);
-}
-
 TEST(readers_share)
 {
     cheng_rwlock_acquire_read(&rwlock);
@@ -215,7 +202,7 @@ static void against(int (*others)(void *unused), int (*one)(void *unused))
     for (unsigned i = 0; i < OTHERS; i++)
         actor_start(&actors[i], (enum place)(i % PLACES), others, NULL);
     for (unsigned i = 0; i < 30; i++)
-        assert_int_equal(ask((enum place)(i % PLACES), one), 0);
+        assert_int_equal(run_in((enum place)(i % PLACES), one), 0);
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < OTHERS; i++)
         assert_int_equal(actor_join(&actors[i]), 0);
@@ -286,11 +273,11 @@ static int write_and_end(void *unused)
 TEST(a_writer_that_ended)
 {
     for (enum place place = 0; place < PLACES; place++) {
-        assert_int_equal(ask(place, write_and_end), 0);
+        assert_int_equal(run_in(place, write_and_end), 0);
         assert_int_equal(cheng_rwlock_acquire_write_until(&rwlock, CHENG_NOW), -EOWNERDEAD);
         everybody_finds(read_now, -EAGAIN);
         assert_int_equal(cheng_rwlock_release_write(&rwlock), 0);
-        assert_int_equal(ask(place, write_and_end), 0);
+        assert_int_equal(run_in(place, write_and_end), 0);
         assert_int_equal(cheng_rwlock_acquire_read_until(&rwlock, CHENG_FOREVER), -EOWNERDEAD);
         everybody_finds(read_now, 0); /* told once */
         everybody_finds(write_now, -EAGAIN);
