@@ -125,8 +125,8 @@ CHENG_API CHENG_NODISCARD int cheng_join_all_until(cheng_task *const *tasks, siz
 /* Copies `size` bytes of the result of a task that has ended, or of the caller. -EINVAL when it has fewer. */
 CHENG_API CHENG_NODISCARD int cheng_task_result(cheng_task *task, void *out, size_t size);
 
-/* Gives up the handle. A task that still runs goes on. A failure that nobody has joined is passed to
- * the incident hook. NULL is allowed. */
+/* Gives up the handle. A task that still runs goes on. A failure that nobody has joined is passed to the incident hook;
+ * the -ECANCELED of a task that was cancelled is none. NULL is allowed. */
 CHENG_API void cheng_task_free(cheng_task *task);
 
 /* Asks the task to end. Its present wait, if it is a cancellation point, ends. Does not block. Works on

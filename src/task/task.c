@@ -41,9 +41,15 @@ static void release_bytes(struct cheng_task *task)
         free(task->result);
 }
 
+/* Who was told to end, and did, has not failed. */
+static bool failed(const struct cheng_task *task)
+{
+    return task->status < 0 && !(task->status == -ECANCELED && load_relaxed(&task->cancelled));
+}
+
 static void reclaim(struct cheng_task *task)
 {
-    if (task->status < 0 && !(load_relaxed(&task->life) & CHENGI_JOINED)) {
+    if (failed(task) && !(load_relaxed(&task->life) & CHENGI_JOINED)) {
         char text[160];
         snprintf(text, sizeof text, "%s failed and nobody joined it: %s (%d)\n", chengi_runner_name(task),
                  cheng_strerror(task->status), task->status);

@@ -13,7 +13,7 @@ static int work(const void *arg, void *result)
 static void note(cheng_task *task, int status, void *context)
 {
     (void)task;
-    assert_int_equal(done, 42); /* not atomic: the end orders, whoever calls */
+    assert_int_equal(done, 42);                        /* not atomic: the end orders, whoever calls */
     __atomic_store_n(&told, status, __ATOMIC_RELAXED); /* after the end, two may call at the same time */
     __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED);
     if (context != NULL)

@@ -105,6 +105,47 @@ TEST(a_joined_failure_is_collected)
     assert_int_equal(noted.count, 0);
 }
 
+static int end_with(const void *argument, void *result)
+{
+    int rc = cheng_sleep_until(CHENG_FOREVER);
+    (void)result;
+    assert_int_equal(rc, -ECANCELED);
+    return *(const int *)argument;
+}
+
+static void cancel_and_leave(enum cheng_kind kind, int status)
+{
+    cheng_task *task;
+    assert_int_equal(cheng_start(&task, kind, end_with, &status, sizeof status, NULL), 0);
+    cheng_sleep(CHENG_MILLISECOND); /* it may have begun, or never will: to its owner that is all one */
+    cheng_cancel(task);
+    wait_for_end(task);
+    cheng_task_free(task);
+}
+
+/* Who was told to end and did has not failed; with an error of its own it has. */
+TEST(a_cancelled_task_has_not_failed)
+{
+    cheng_set_incident_hook(note);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        cheng_task *task;
+        noted.count = 0;
+        cancel_and_leave(kind, -ECANCELED);
+        assert_int_equal(cheng_start_later(&task, kind, cheng_after(3600 * CHENG_SECOND), fail_or_not,
+                                           &(int){ -EIO }, sizeof(int), NULL),
+                         0);
+        cheng_cancel(task);
+        cheng_task_free(task); /* before it has ended */
+        while (cheng_enumerate(NULL, 0) > 1)
+            cheng_yield();
+        assert_int_equal(noted.count, 0);
+        for (int i = 0; i < 100 && noted.count == 0; i++)
+            cancel_and_leave(kind, -EIO);
+        assert_int_equal(noted.count, 1);
+        assert_int_equal(noted.error, -EIO);
+    }
+}
+
 /* Joins that did not get the status do not collect. */
 TEST(a_join_in_vain_does_not_collect)
 {
