@@ -30,6 +30,9 @@
  * A policy says which of the coroutines that can go on is next. Without one, it is who has been able to for the longest. Only
  * loops have policies: the runtimes of several workers, and cheng_run's, are first in, first out.
  *
+ * The process's exit waits for a thread that runs a loop, as for all that are no daemons; for coroutines that were left in
+ * a loop, which nobody would run, it does not wait.
+ *
  * In a child made by fork a loop of the parent is not to be used.
  *
  *   error       from        meaning

@@ -175,8 +175,8 @@ CHENG_API bool cheng_task_is_alive(const cheng_task *task);
 
 CHENG_API enum cheng_kind cheng_task_kind(const cheng_task *task);
 
-/* Whether the process's exit does not wait for it: as its options say; and any thread that Cheng did not start, but for the
- * main thread. */
+/* Whether the process's exit does not wait for it: as its options say; a coroutine of a loop (cheng/loop.h); and any thread
+ * that Cheng did not start, but for the main thread. */
 CHENG_API bool cheng_task_is_daemon(const cheng_task *task);
 
 /* How long the process's exit waits for its tasks at the most: then it goes on as if those that are left were daemons, and the

@@ -36,10 +36,11 @@ enum { CHENGI_WAITING, CHENGI_WOKEN, CHENGI_TIMED_OUT, CHENGI_CANCELLED, CHENGI_
 enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
 
 /* Life of a task: bits of `life`.
- *   KIND     enum cheng_kind, from bit 8: set by the start, with release; 0 in a free slot, and for the library's own
+ *   KIND     enum cheng_kind, from bit 9: set by the start, with release; 0 in a free slot, and for the library's own
  *            threads. Who walks the table finds tasks by it, and threads that were adopted
  *   DAEMON   not waited for when the process exits
  *   ADOPTED  a thread that is not ours
+ *   OF_LOOP  a coroutine of a loop: the exit waits for the thread that runs the loop, if there is one, instead
  *   ENDED    set once by the task itself, with release, after status and result are written
  *   JOINERS  somebody may wait for the end: set by joiners, before they park on the word
  *   DROPPED  the handle was given up: who sets the second of ENDED and DROPPED recycles the slot
@@ -48,7 +49,13 @@ enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
  *            chengi_lot_wake_orphans
  *   LINKED   `links` is there: set and cleared with the bucket of `life` latched. ENDED is not set before it is clear */
 enum { CHENGI_ENDED = 1, CHENGI_JOINERS = 2, CHENGI_DROPPED = 4, CHENGI_JOINED = 8, CHENGI_WANTED = 16 };
-enum { CHENGI_DAEMON = 32, CHENGI_ADOPTED = 64, CHENGI_LINKED = 128, CHENGI_KIND_SHIFT = 8 };
+enum {
+    CHENGI_DAEMON = 32,
+    CHENGI_ADOPTED = 64,
+    CHENGI_LINKED = 128,
+    CHENGI_OF_LOOP = 256,
+    CHENGI_KIND_SHIFT = 9
+};
 
 /* What the end of a task must see to: bits of `leaves`. */
 enum { CHENGI_LEAVES_COROUTINES = 1, CHENGI_LEAVES_LOCALS = 2, CHENGI_LEAVES_RANK = 4 };

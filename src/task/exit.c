@@ -26,7 +26,8 @@ cheng_duration cheng_set_exit_limit(cheng_duration most)
 
 static bool is_waited_for(const struct cheng_task *task, uint32_t life)
 {
-    return life >> CHENGI_KIND_SHIFT != 0 && !(life & (CHENGI_ENDED | CHENGI_DAEMON | CHENGI_ADOPTED)) &&
+    return life >> CHENGI_KIND_SHIFT != 0 &&
+           !(life & (CHENGI_ENDED | CHENGI_DAEMON | CHENGI_ADOPTED | CHENGI_OF_LOOP)) &&
            task != chengi_runner_self();
 }
 

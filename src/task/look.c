@@ -55,7 +55,8 @@ bool cheng_task_is_alive(const cheng_task *task)
 
 static bool is_daemon(const struct cheng_task *task, uint32_t life)
 {
-    return (life & CHENGI_DAEMON) || ((life & CHENGI_ADOPTED) && task != chengi_runner_main());
+    return (life & (CHENGI_DAEMON | CHENGI_OF_LOOP)) ||
+           ((life & CHENGI_ADOPTED) && task != chengi_runner_main());
 }
 
 bool cheng_task_is_daemon(const cheng_task *task)

@@ -305,6 +305,17 @@ static int start_thread(struct cheng_task *task, const cheng_task_options *optio
                : chengi_host_start_on(options->cpus, options->cpu_count, thread_main, task, task->stack_size);
 }
 
+/* Whether it will run in a loop: it is started in one, or by a coroutine that runs in one. */
+static inline uint32_t of_loop(enum cheng_kind kind, const cheng_task_options *options)
+{
+    const struct cheng_task *self = (const struct cheng_task *)(const void *)chengi_self;
+    if (kind != CHENG_COROUTINE)
+        return 0;
+    if (options->loop != NULL)
+        return CHENGI_OF_LOOP;
+    return self == NULL ? 0 : load_relaxed(&self->life) & CHENGI_OF_LOOP; /* set at its start, for good */
+}
+
 int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
                 const cheng_task_options *options)
 {
@@ -316,7 +327,7 @@ int cheng_start(cheng_task **out, enum cheng_kind kind, cheng_fn *function, cons
         return rc;
     /* release: who walks the table finds a task that is complete */
     store_release(&task->life, (uint32_t)kind << CHENGI_KIND_SHIFT | (out == NULL ? CHENGI_DROPPED : 0) |
-                                   (options->daemon ? CHENGI_DAEMON : 0));
+                                   (options->daemon ? CHENGI_DAEMON : 0) | of_loop(kind, options));
     rc = kind == CHENG_COROUTINE ? chengi_runtime_start(task, options->loop) : start_thread(task, options);
     if (rc < 0) {
         unmake(task);

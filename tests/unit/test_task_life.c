@@ -448,6 +448,43 @@ static void exit_in_a_task(void)
     cheng_join(task, NULL);
 }
 
+static int say_in_turn(const void *argument, void *result)
+{
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, sleep_for_ever, NULL, 0, NULL), 0);
+    return say_late(argument, result);
+}
+
+static cheng_loop *loop_with_two(void)
+{
+    static cheng_task_options options;
+    assert_int_equal(cheng_loop_new(&options.loop, NULL), 0);
+    assert_int_equal(cheng_start(NULL, CHENG_COROUTINE, say_in_turn, NULL, 0, &options), 0);
+    return options.loop;
+}
+
+static void leave_a_loop(void)
+{
+    assert_int_equal(cheng_loop_run_until(loop_with_two(), CHENG_NOW), -EAGAIN);
+}
+
+static int run_a_loop(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return cheng_loop_run_until(loop_with_two(), cheng_after(100 * CHENG_MILLISECOND)) == -ETIMEDOUT ? 0
+                                                                                                     : -EIO;
+}
+
+static void leave_a_thread_that_runs_a_loop(void)
+{
+    assert_int_equal(cheng_start(NULL, CHENG_THREAD, run_a_loop, NULL, 0, NULL), 0);
+}
+
+TEST(exit_with_loops) // notsan: noqemu: no threads in a threaded program's child
+{
+    assert_string_equal(said_by(leave_a_loop), ""); /* nobody would run it */
+    assert_string_equal(said_by(leave_a_thread_that_runs_a_loop), "t");
+}
+
 TEST(exit_with_tasks_of_all_sorts) // notsan: noqemu: no threads in a threaded program's child
 {
     assert_string_equal(said_by(leave_one_that_starts_others), "tt");
