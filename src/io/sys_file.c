@@ -17,10 +17,16 @@ static const uint32_t local_disks[] = {
     0xEF53 /* ext2 to ext4 */, 0x58465342 /* xfs */, 0x9123683E /* btrfs */, 0x01021994 /* tmpfs */,
     0x794C7630 /* overlay */
 };
-enum { RESOLVE_FROM_CACHE = 0x20, READ_NO_WAIT = 8, MOUNT_NUMBER = 0x4000 };
+enum { RESOLVE_FROM_CACHE = 0x20, READ_NO_WAIT = 8, KIND_AND_NAMES = 5, MOUNT_NUMBER = 0x4000 };
 struct how {
     uint64_t flags, mode, resolve;
 };
+struct facts {
+    uint32_t known, unused[3], names, ids[2];
+    uint16_t mode, padding;
+    uint64_t more[14], mount, room[13];
+};
+_Static_assert(sizeof(struct facts) == 256, "as the system has it");
 #ifndef SYS_openat2 /* kernel headers older than 5.6 */
 #define SYS_openat2 437
 #endif
@@ -104,15 +110,12 @@ static bool on_local_disk(int fd)
 static bool is_simple(int fd)
 {
     static uint64_t local_mount; /* the local disk that was met last, relaxed: stale costs a call */
-    union {
-        struct statx named;
-        uint64_t words[32];
-    } status;
-    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_NLINK | MOUNT_NUMBER,
-              &status.named) < 0 ||
-        !S_ISREG(status.named.stx_mode) || status.named.stx_nlink == 0)
+    struct facts facts;
+    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, KIND_AND_NAMES | MOUNT_NUMBER,
+                &facts) < 0 ||
+        !S_ISREG(facts.mode) || facts.names == 0)
         return false;
-    uint64_t mount = status.named.stx_mask & MOUNT_NUMBER ? status.words[18] : 0; /* never used again */
+    uint64_t mount = facts.known & MOUNT_NUMBER ? facts.mount : 0; /* before 6.8 unknown; never used again */
     if (mount != 0 && mount == load_relaxed(&local_mount))
         return true;
     if (!on_local_disk(fd))

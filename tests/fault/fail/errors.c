@@ -68,6 +68,7 @@ static const struct rule rules[] = {
     RULE("syscall", "epoll_wait_ns", EINTR),
     LASTING("syscall", "open_from_cache", ENOSYS, EPERM, EAGAIN,
             NO_DESCRIPTOR), /* before 5.12; a filter; not known */
+    LASTING("syscall", "is_simple", ENOSYS, EPERM, ENOMEM),
     LASTING("syscall", "chengi_sys_read_at_once", ENOSYS, EOPNOTSUPP, EAGAIN, EIO),
     NEVER("syscall", "chengi_host_wake", "fails for addresses that are none, only"),
     NEVER("syscall", "chengi_host_thread_id", "gettid cannot fail"),
@@ -95,7 +96,6 @@ static const struct rule rules[] = {
     LASTING("memfd_create", NULL, NO_DESCRIPTOR, EPERM, ENOSYS),
     LASTING("ftruncate", NULL, ENOSPC, ENOMEM, EFBIG),
     RULE("fstat", NULL, ENOMEM),
-    LASTING("statx", NULL, ENOSYS, EPERM, ENOMEM),
     LASTING("fstatfs", NULL, EOVERFLOW, EIO, ENOSYS),
     RULE("fcntl", "chengi_sys_open_at_once", EPERM),
     NEVER("fcntl", "chengi_sys_close_at_once", "F_GETFL of an open descriptor"),
