@@ -36,7 +36,7 @@ PROGRAMS_OF_ROW = {
     ("queue.coroutine.item", "cheng"): "coroutine/cheng",
 }
 # Programs that another one starts: the load of a server.
-LAUNCHERS = {"echo": "echo/load"}
+LAUNCHERS = {"echo": "echo/load", "tls": "tls/load"}
 row("lock.uncontended", "ns", "lower", "pthread nsync glib tbb openmp ck go floor:cas", "0.95 * pthread",
     about="acquire, count, release by one thread, in a process with threads")
 for n in (2, 4, 8):
@@ -102,6 +102,10 @@ row("echo.1", "1/s", "higher", echo, *bars, cpus=2, about="one connection, the s
 row("echo.50.2cores", "1/s", "higher", echo, *bars, cpus=2, about="50 connections")
 row("echo.1000", "1/s", "higher", echo, *bars, cpus=2, about="1,000 connections")
 row("echo.64k", "1/s", "higher", echo, *bars, cpus=2, about="50 connections, messages of 64 KiB")
+
+row("tls.echo.50", "1/s", "higher", "floor:epoll", "0.9 * floor_epoll",
+    about="echo.50 over TLS 1.3: 64 bytes, 50 connections, server and load on one core")
+row("tls.echo.50.cpu", "us", "lower", "floor:epoll", of="tls.echo.50", about="CPU of the server for one")
 
 row("file.read", "1/s", "higher", "libuv go", "1.0 * libuv", cpus=2,
     about="cached files of 4 KiB opened, read and closed, 64 at a time")

@@ -101,6 +101,9 @@ static int decrypt(struct cheng_tls *t, void *buffer, size_t size, size_t *got)
     int rc = begin(t);
     if (rc < 0 || size == 0)
         return rc;
+    bool dry = t->in.from == t->in.to && !SSL_has_pending(t->ssl) && SSL_get_shutdown(t->ssl) == 0;
+    if (dry) /* OpenSSL would make a buffer, ask for more, and free it */
+        return WANTS_INPUT;
     rc = outcome(t, SSL_read_ex(t->ssl, buffer, size, got));
     (void)send_some(t); /* an alert, if any: what does not go now goes with the next record */
     return rc;
