@@ -106,11 +106,12 @@ static int visit(const void *arg, void *result)
 static void visit_all(enum cheng_kind kind, const char *host, unsigned visitors)
 {
     struct world w = world_new();
-    struct house house = { .listener = listen_here(house.service), .config = w.server_config };
+    struct house house = { .config = w.server_config };
     struct visit v = { &w, host, house.service };
     struct actor server;
     cheng_task *tasks[200];
     unsigned before = open_descriptors();
+    house.listener = listen_here(house.service);
     actor_start(&server, IN_COROUTINE, serve, &house);
     for (unsigned i = 0; i < visitors; i++)
         assert_int_equal(cheng_start(&tasks[i], kind, visit, &v, sizeof v, NULL), 0);

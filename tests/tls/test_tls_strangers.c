@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 
 /* Starts a shell command; its standard output is to be read. */
-static FILE *run(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static FILE *run(const char *format, ...)
 {
     char command[2048];
     va_list arguments;
@@ -135,6 +135,7 @@ static int serve_one(void *context)
 }
 
 static const char python_client[] =
+    "exec python3 -c '\n"
     "import socket, ssl, sys\n"
     "c = ssl.create_default_context(cafile=sys.argv[1])\n"
     "with socket.create_connection((\"127.0.0.1\", int(sys.argv[2]))) as s:\n"
@@ -142,10 +143,10 @@ static const char python_client[] =
     "        t.sendall(b\"line\\n\")\n"
     "        print(t.makefile().readline(), end=\"\")\n"
     "        assert t.recv(1) == b\"\"\n"
-    "        t.unwrap()\n";
+    "        t.unwrap()' $CA $PORT 2>/dev/null";
 
 /* `trusts`: what the client has as its authority. */
-static void from(const char *format, const char *program, bool trusts)
+static void from(const char *command, bool trusts)
 {
     char line[1024] = "", service[8];
     struct world w = world_new(), other = world_new();
@@ -155,7 +156,7 @@ static void from(const char *format, const char *program, bool trusts)
         struct visitor visitor = { .listener = listen_here(service), .world = &w };
         struct actor actor;
         actor_start(&actor, (enum place)place, serve_one, &visitor);
-        FILE *client = run(format, program, file, service);
+        FILE *client = run("CA=%s PORT=%s; %s", file, service, command);
         char *there = next_line(client, line);
         actor_join(&actor);
         int status = pclose(client);
@@ -171,22 +172,21 @@ static void from(const char *format, const char *program, bool trusts)
     world_free(&other);
 }
 
-static const char openssl_client[] =
-    "echo line | exec openssl s_client %s -CAfile %s -connect 127.0.0.1:%s -quiet "
-    "-verify_return_error -servername localhost -verify_hostname localhost "
-    "2>/dev/null";
+#define OPENSSL_CLIENT(flag)                                                                                 \
+    "echo line | exec openssl s_client " flag " -CAfile $CA -connect 127.0.0.1:$PORT -quiet "                \
+    "-verify_return_error -servername localhost -verify_hostname localhost 2>/dev/null"
 
 TEST(from_openssl) // novalgrind: it would examine openssl
 {
     need("openssl");
-    from(openssl_client, "", true);
-    from(openssl_client, "-tls1_2", true);
-    from(openssl_client, "", false);
+    from(OPENSSL_CLIENT(""), true);
+    from(OPENSSL_CLIENT("-tls1_2"), true);
+    from(OPENSSL_CLIENT(""), false);
 }
 
 TEST(from_python) // novalgrind: it would examine Python
 {
     need("python3");
-    from("exec python3 -c '%s' %s %s 2>/dev/null", python_client, true);
-    from("exec python3 -c '%s' %s %s 2>/dev/null", python_client, false);
+    from(python_client, true);
+    from(python_client, false);
 }
