@@ -1,7 +1,7 @@
 /* The host: the one place where time passes.
  *
  * Whatever blocks, schedules, spins or tells time in the layers above goes through these functions. The
- * same sources are linked with one of two implementations: host/linux, and (to come) host/explore, which
+ * same sources are linked with one of two implementations: host/linux, and host/explore, which
  * runs every thread as a coroutine under a controlled scheduler. So nothing here may be bypassed, and
  * nothing above may include a system header (a test checks it).
  *

@@ -41,6 +41,10 @@ static int open_poller(struct race *race)
     int rc = chengi_host_poller_open(&race->poller);
     for (uint32_t i = 0; rc == 0 && i < race->live; i++)
         rc = give_to_poller(race, race->attempts[i].socket);
+    if (rc < 0 && race->poller.id != 0) { /* else those that it lacks would not be waited for */
+        chengi_host_poller_close(&race->poller);
+        race->poller.id = 0;
+    }
     return rc;
 }
 

@@ -124,7 +124,7 @@ void chengi_worker_send(struct worker *worker, struct cheng_task *task)
 
 void chengi_worker_tell(struct worker *worker)
 {
-    store_release(&worker->told, 1); /* partner: the exchange in run/loop.c */
+    store_release(&worker->told, 1); /* partner: the exchange in run/runtime.c */
     fence_seq_cst();                 /* partner: the fence in sleep_in_poller */
     wake_if_sleeping(worker);
 }

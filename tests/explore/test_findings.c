@@ -45,6 +45,23 @@ EXPLORED_WITH(spin_lock_by_lot, .strategy = CHENG_EXPLORE_PCT, .schedules = 1000
     both(add_spinning, add_spinning);
 }
 
+/* ---- memcpy as newer compilers call it ---- */
+
+void *__tsan_memcpy(void *to, const void *from, size_t size);
+static int copied;
+
+static int copy_into(const void *arg, void *result)
+{
+    (void)result;
+    __tsan_memcpy(&copied, arg, sizeof copied);
+    return 0;
+}
+
+FINDS(CHENG_FOUND_RACE, memcpy_as_clang_15_calls_it)
+{
+    both(copy_into, copy_into);
+}
+
 /* ---- a yield may come back at once ---- */
 
 static int store_twice(const void *arg, void *result)

@@ -203,6 +203,12 @@ REAL void *memset(void *to, int value, size_t size)
     return to;
 }
 
+/* How Clang calls them from version 15 on. */
+#define ALIAS(name) __attribute__((alias(#name), leaf, nothrow, nonnull))
+REAL ALIAS(memcpy) void *__tsan_memcpy(void *to, const void *from, size_t size);
+REAL ALIAS(memmove) void *__tsan_memmove(void *to, const void *from, size_t size);
+REAL ALIAS(memset) void *__tsan_memset(void *to, int value, size_t size);
+
 /* ---- the end ---- */
 
 static void *real(const char *name)
