@@ -1,58 +1,7 @@
 /* Queues of every other order, without a bound and without room, and what is done of their items: from within. */
-#include "explore/explored.h"
+#include "explore/queues.h"
 
-#include <errno.h>
-
-static cheng_queue *queue;
-static int got;       /* the sum of what came out */
 static long marks[4]; /* plain: an order that is missing is a race */
-
-static void make(enum cheng_order order, size_t capacity)
-{
-    const cheng_queue_options options = { .order = order, .capacity = capacity };
-    assert_int_equal(cheng_queue_new(&queue, sizeof(long), &options), 0);
-}
-
-static int put_one(const void *arg, void *result)
-{
-    (void)result;
-    int rc = cheng_queue_put(queue, arg);
-    return rc == 0 ? 0 : rc == -EPIPE ? 1 : 2;
-}
-
-static int get_one(const void *arg, void *result)
-{
-    long item = 0;
-    (void)arg, (void)result;
-    int rc = cheng_queue_get(queue, &item);
-    if (rc == 0)
-        __atomic_fetch_add(&got, (int)item, __ATOMIC_RELAXED);
-    return rc == 0 ? 0 : rc == -EPIPE ? 1 : 2;
-}
-
-/* Patience 0: until it is cancelled. Returns how many items it has moved. */
-static int get_or_leave(const void *arg, void *result)
-{
-    long patience = *(const long *)arg, item = 77;
-    (void)result;
-    int rc = cheng_queue_get_until(queue, &item, patience == 0 ? CHENG_FOREVER : cheng_after(patience));
-    if (rc == 0)
-        return 1;
-    assert_int_equal(item, 77);
-    assert_int_equal(rc, patience == 0 ? -ECANCELED : -ETIMEDOUT);
-    return 0;
-}
-
-static int put_or_leave(const void *arg, void *result)
-{
-    long patience = *(const long *)arg, item = 1;
-    (void)result;
-    int rc = cheng_queue_put_until(queue, &item, patience == 0 ? CHENG_FOREVER : cheng_after(patience));
-    if (rc == 0)
-        return 1;
-    assert_int_equal(rc, patience == 0 ? -ECANCELED : -ETIMEDOUT);
-    return 0;
-}
 
 /* ---- put and get ---- */
 
@@ -103,22 +52,6 @@ EXPLORED(without_a_bound)
 EXPLORED_WITH(rendezvous, .inside = true, .spurious = 1)
 {
     two_and_two(CHENG_FIFO, CHENG_RENDEZVOUS);
-}
-
-/* Whoever leaves, the other one gets the item. */
-static void a_getter_leaves(enum cheng_order order, size_t capacity, enum cheng_kind leaves, long patience)
-{
-    long item = 1;
-    make(order, capacity);
-    cheng_task *a = start(leaves, get_or_leave, patience), *b = start(CHENG_THREAD, get_one, 0);
-    if (patience == 0)
-        cheng_cancel(a);
-    assert_int_equal(cheng_queue_put(queue, &item), 0);
-    if (finish_cancelled(a, 0))
-        assert_int_equal(cheng_queue_put(queue, &item), 0);
-    assert_int_equal(finish(b), 0);
-    assert_int_equal(cheng_queue_size(queue), 0);
-    cheng_queue_free(queue);
 }
 
 EXPLORED(a_deadline_lifo)
@@ -342,25 +275,6 @@ EXPLORED(a_joiner_leaves)
 }
 
 /* ---- looking ---- */
-
-static int put_in_order(const void *arg, void *result)
-{
-    (void)result;
-    for (long i = 1; i <= *(const long *)arg; i++)
-        assert_int_equal(cheng_queue_put(queue, &i), 0);
-    return 0;
-}
-
-static int get_in_order(const void *arg, void *result)
-{
-    long item;
-    (void)result;
-    for (long i = 1; i <= *(const long *)arg; i++) {
-        assert_int_equal(cheng_queue_get(queue, &item), 0);
-        assert_int_equal(item, i);
-    }
-    return 0;
-}
 
 /* Around the ring's end and back to the same slot: what is seen was there, and never goes back. */
 EXPLORED(peeked)

@@ -1,79 +1,9 @@
 /* The private queue, from within. */
-#include "explore/explored.h"
-
-#include <errno.h>
-
-static cheng_queue *queue;
-static int got; /* items that came out */
-
-static void make(size_t capacity)
-{
-    assert_int_equal(cheng_queue_new(&queue, sizeof(long), &(cheng_queue_options){ .capacity = capacity }),
-                     0);
-}
-
-static int put_in_order(const void *arg, void *result)
-{
-    (void)result;
-    for (long i = 1; i <= *(const long *)arg; i++)
-        assert_int_equal(cheng_queue_put(queue, &i), 0);
-    return 0;
-}
-
-static int get_in_order(const void *arg, void *result)
-{
-    long item;
-    (void)result;
-    for (long i = 1; i <= *(const long *)arg; i++) {
-        assert_int_equal(cheng_queue_get(queue, &item), 0);
-        assert_int_equal(item, i);
-    }
-    return 0;
-}
-
-static int put_one(const void *arg, void *result)
-{
-    (void)result;
-    int rc = cheng_queue_put(queue, arg);
-    return rc == 0 ? 0 : rc == -EPIPE ? 1 : 2;
-}
-
-static int get_one(const void *arg, void *result)
-{
-    long item = 0;
-    (void)arg, (void)result;
-    int rc = cheng_queue_get(queue, &item);
-    if (rc == 0)
-        __atomic_fetch_add(&got, (int)item, __ATOMIC_RELAXED);
-    return rc == 0 ? 0 : rc == -EPIPE ? 1 : 2;
-}
-
-/* Returns how many items it has. */
-static int get_or_leave(const void *arg, void *result)
-{
-    long patience = *(const long *)arg, item;
-    (void)result;
-    int rc = cheng_queue_get_until(queue, &item, patience == 0 ? CHENG_FOREVER : cheng_after(patience));
-    if (rc == 0)
-        return 1;
-    assert_int_equal(rc, patience == 0 ? -ECANCELED : -ETIMEDOUT);
-    return 0;
-}
-
-static int put_or_leave(const void *arg, void *result)
-{
-    long patience = *(const long *)arg, item = 1;
-    (void)result;
-    int rc = cheng_queue_put_until(queue, &item, patience == 0 ? CHENG_FOREVER : cheng_after(patience));
-    if (rc == 0)
-        return 1;
-    assert_int_equal(rc, patience == 0 ? -ECANCELED : -ETIMEDOUT);
-    return 0;
-}
+#include "explore/queues.h"
 
 static void in_order(enum cheng_kind putter, enum cheng_kind getter, size_t capacity, long n)
 {
-    make(capacity);
+    make(CHENG_FIFO, capacity);
     cheng_task *a = start(putter, put_in_order, n), *b = start(getter, get_in_order, n);
     finish(a);
     finish(b);
@@ -93,7 +23,7 @@ EXPLORED(coroutines_in_order)
 
 EXPLORED(two_put_and_two_get)
 {
-    make(1);
+    make(CHENG_FIFO, 1);
     cheng_task *a = start(CHENG_THREAD, put_one, 1), *b = start(CHENG_COROUTINE, put_one, 2),
                *c = start(CHENG_THREAD, get_one, 0);
     get_one(NULL, NULL);
@@ -102,37 +32,21 @@ EXPLORED(two_put_and_two_get)
     cheng_queue_free(queue);
 }
 
-/* Whoever leaves, the other one gets the item. */
-static void one_leaves(enum cheng_kind leaves, long patience)
-{
-    long item = 1;
-    make(1);
-    cheng_task *a = start(leaves, get_or_leave, patience), *b = start(CHENG_THREAD, get_one, 0);
-    if (patience == 0)
-        cheng_cancel(a);
-    assert_int_equal(cheng_queue_put(queue, &item), 0);
-    if (finish_cancelled(a, 0))
-        assert_int_equal(cheng_queue_put(queue, &item), 0);
-    assert_int_equal(finish(b), 0);
-    assert_int_equal(cheng_queue_size(queue), 0);
-    cheng_queue_free(queue);
-}
-
 EXPLORED(a_deadline)
 {
-    one_leaves(CHENG_COROUTINE, 1000000);
+    a_getter_leaves(CHENG_FIFO, 1, CHENG_COROUTINE, 1000000);
 }
 
 EXPLORED(a_cancel)
 {
-    one_leaves(CHENG_THREAD, 0);
+    a_getter_leaves(CHENG_FIFO, 1, CHENG_THREAD, 0);
 }
 
 /* The same at the other end: the room that a get makes goes to the one who stays. */
 EXPLORED(a_deadline_of_a_putter)
 {
     long item = 1;
-    make(1);
+    make(CHENG_FIFO, 1);
     assert_int_equal(cheng_queue_put(queue, &item), 0);
     cheng_task *a = start(CHENG_THREAD, put_or_leave, 1000000), *b = start(CHENG_COROUTINE, put_one, 1);
     get_one(NULL, NULL);
@@ -147,7 +61,7 @@ EXPLORED(a_deadline_of_a_putter)
 EXPLORED(closed)
 {
     long item = 1;
-    make(2);
+    make(CHENG_FIFO, 2);
     assert_int_equal(cheng_queue_put(queue, &item), 0);
     cheng_task *a = start(CHENG_THREAD, get_one, 0), *b = start(CHENG_COROUTINE, get_one, 0);
     cheng_queue_close(queue);
@@ -159,7 +73,7 @@ EXPLORED(closed)
 EXPLORED(closed_when_full)
 {
     long item = 1;
-    make(1);
+    make(CHENG_FIFO, 1);
     assert_int_equal(cheng_queue_put(queue, &item), 0);
     cheng_task *a = start(CHENG_THREAD, put_one, 1);
     cheng_queue_close(queue);
@@ -203,7 +117,7 @@ static int take_and_put_back(const void *arg, void *result)
 EXPLORED(a_size)
 {
     long item = 1;
-    make(4);
+    make(CHENG_FIFO, 4);
     assert_int_equal(cheng_queue_put(queue, &item), 0);
     cheng_task *a = start(CHENG_THREAD, take_and_put_back, 0);
     assert_in_range(cheng_queue_size(queue), 0, 1);
