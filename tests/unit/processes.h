@@ -2,6 +2,7 @@
 #ifndef CHENG_TEST_PROCESSES_H
 #define CHENG_TEST_PROCESSES_H
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -69,6 +70,28 @@ static inline int last_words(void (*run)(void *), void *arg, char *said, size_t 
 static inline bool killed_by(int status, int signal)
 {
     return WIFSIGNALED(status) && WTERMSIG(status) == signal;
+}
+
+/* It sleeps in the kernel. */
+static inline bool is_asleep(pid_t pid)
+{
+    char path[32], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    const char *state = strrchr(text, ')');
+    return state != NULL && state[1] == ' ' && state[2] == 'S';
+}
+
+/* Between two looks at what another process does. How long matters to nothing but the load. */
+static inline void between_looks(void)
+{
+    usleep(50);
 }
 
 /* A name for an arena that no other case has. What it names goes with the case. */

@@ -148,9 +148,10 @@ TEST(who_waits_for_the_allocator_is_woken)
     for (int i = 0; i < 3; i++)
         if ((children[i] = fork()) == 0)
             _exit(cheng_arena_alloc(arena, 100) == NULL);
-    while ((load_relaxed(&chengi_header(arena)->heap) & 1) == 0)
-        usleep(100);
-    usleep(20000); /* all three asleep, most likely: the case is easier if not */
+    for (int i = 0; i < 3; i++)
+        while (!is_asleep(children[i]))
+            between_looks();
+    assert_true(load_relaxed(&chengi_header(arena)->heap) & 1); /* somebody waits */
     chengi_heap_unlock(arena);
     for (int i = 0; i < 3; i++)
         wait_for(children[i]);

@@ -272,7 +272,7 @@ enum { CLIENTS = 3 };
 static int block_for_a_second(const void *argument, void *result)
 {
     (void)argument, (void)result;
-    return usleep(1000000);
+    return usleep(1000000); /* a call that blocks is what it is about */
 }
 
 static int offload(cheng_socket *client, void *context)

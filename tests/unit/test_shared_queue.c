@@ -1,4 +1,5 @@
 /* The queue in shared memory, between processes. */
+#include "unit/actors.h"
 #include "unit/shared_objects.h"
 
 #include "queue/shared_ring.h"
@@ -103,28 +104,36 @@ TEST(between_processes)
     }
 }
 
-static void *close_later(void *arg)
+struct closing {
+    cheng_queue *queue;
+    cheng_task *waiter;
+    enum wait_kind kind;
+};
+
+static void *close_under(void *arg)
 {
-    usleep(20000); /* the other should be asleep by now; if not, the case is merely easier */
-    cheng_queue_close((cheng_queue *)arg);
+    struct closing *closing = arg;
+    wait_until_blocked(closing->waiter, closing->kind);
+    cheng_queue_close(closing->queue);
     return NULL;
 }
 
 TEST(close_wakes_who_waits)
 {
     begin();
-    cheng_queue *empty = make_queue(4, 1), *full = make_queue(4, 1);
     int item = 1;
-    pthread_t threads[2];
-    assert_int_equal(cheng_queue_put(full, &item), 0);
-    assert_int_equal(pthread_create(&threads[0], NULL, close_later, empty), 0);
-    assert_int_equal(cheng_queue_get(empty, &item), -EPIPE);
-    assert_int_equal(pthread_create(&threads[1], NULL, close_later, full), 0);
-    assert_int_equal(cheng_queue_put(full, &item), -EPIPE);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-    cheng_queue_free(empty);
-    cheng_queue_free(full);
+    for (int putting = 0; putting < 2; putting++) {
+        struct closing closing = { make_queue(4, 1), cheng_current(),
+                                   putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET };
+        pthread_t thread;
+        if (putting)
+            assert_int_equal(cheng_queue_put(closing.queue, &item), 0);
+        assert_int_equal(pthread_create(&thread, NULL, close_under, &closing), 0);
+        int rc = putting ? cheng_queue_put(closing.queue, &item) : cheng_queue_get(closing.queue, &item);
+        assert_int_equal(rc, -EPIPE);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        cheng_queue_free(closing.queue);
+    }
 }
 
 static void *close_now(void *arg)
@@ -217,7 +226,7 @@ TEST(cancel)
         cheng_task *task;
         int status = 0;
         assert_int_equal(cheng_start(&task, (enum cheng_kind)kind, wait_in_get, queue, 0, NULL), 0);
-        usleep(10000); /* asleep by now, or not: it ends in any case */
+        wait_until_blocked(task, CHENGI_WAIT_GET);
         cheng_cancel(task);
         assert_int_equal(cheng_join(task, &status), 0);
         assert_int_equal(status, -ECANCELED);

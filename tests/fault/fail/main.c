@@ -132,6 +132,8 @@ static _Noreturn void perform(const struct scenario *scenario, struct run *order
         snprintf(run->trouble, sizeof run->trouble, "tried again, it gave %d (%s), after %d", second,
                  cheng_strerror(second), first);
     char trouble[sizeof run->trouble] = "";
+    /* What ends by itself, threads above all, has so much time. What has not ended after a run without failures is counted as
+     * what such a run leaves: then the comparison is laxer, never wrong. */
     int64_t until = now_ms() + (clean == NULL ? 50 : settle_ms);
     while ((clean == NULL || !balanced(clean, trouble, sizeof trouble)) && now_ms() < until)
         nanosleep(&pause, NULL);

@@ -213,11 +213,11 @@ static void survivors_attach_at_once(struct stage *stage, int who)
     (void)who;
     detach_other(stage);
     while ((rc = cheng_arena_attach(&arena, stage->name)) == -EUSERS)
-        usleep(50); /* the victim has a row still */
+        between_looks(); /* the victim has a row still */
     assert_int_equal(rc, 0);
     __atomic_fetch_add(&stage->taken, 1, __ATOMIC_ACQ_REL);
     while (READ(stage->taken) < 2)
-        usleep(50);
+        between_looks();
     use_lock_and_detach(arena); /* one of them has the victim's row, and must not be taken for it */
 }
 

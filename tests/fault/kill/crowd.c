@@ -38,7 +38,7 @@ static void become_true(bool (*condition)(struct stage *), struct stage *stage)
     cheng_deadline deadline = cheng_after(PATIENCE_S * CHENG_SECOND);
     while (!condition(stage)) {
         assert_true(cheng_clock_ns() < deadline.at_ns); /* somebody sleeps on what is there */
-        usleep(200);
+        between_looks();
     }
 }
 
@@ -297,7 +297,7 @@ static void put(struct stage *stage, uint32_t producer, uint32_t number)
 {
     struct item item = item_of(producer * NUMBERS + number);
     while (number >= NUMBERS - ROUNDS_AFTER - 1 && !READ(stage->dead))
-        usleep(100); /* enough: the victim is slow */
+        between_looks(); /* enough: the victim is slow */
     assert_int_equal(cheng_queue_put(stage->queue, &item), 0);
 }
 

@@ -9,7 +9,7 @@
 #ifndef CHENG_KILL_H
 #define CHENG_KILL_H
 
-#include "unit/harness.h"
+#include "unit/processes.h"
 
 #include <cheng.h>
 

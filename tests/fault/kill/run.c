@@ -140,21 +140,6 @@ void in_a_child_that_dies(void (*function)(struct stage *), struct stage *stage)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-bool is_asleep(pid_t pid)
-{
-    char path[32], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    if (got <= 0)
-        return false;
-    text[got] = '\0';
-    const char *state = strrchr(text, ')');
-    return state != NULL && state[1] == ' ' && state[2] == 'S';
-}
-
 static bool has_ended(pid_t pid)
 {
     siginfo_t info = { 0 };
@@ -175,7 +160,7 @@ static void await_quiet(const struct run *run)
     awaited = "a survivor";
     for (int i = 0; i < run->started; i++)
         while (!has_ended(run->survivors[i]) && !is_asleep(run->survivors[i]))
-            usleep(20);
+            between_looks();
     awaited = "the driver";
 }
 

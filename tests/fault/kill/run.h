@@ -61,9 +61,6 @@ void run_end(struct run *run);
 /* The victim has died by itself. */
 _Noreturn void run_victim_failed(int status);
 
-/* A process sleeps in the kernel. */
-bool is_asleep(pid_t pid);
-
 /* What sleepers are told: to look around now and then, or never. */
 static const cheng_duration BOUND = 5 * CHENG_MILLISECOND, NO_BOUND = 3600 * CHENG_SECOND;
 

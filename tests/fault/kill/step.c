@@ -115,7 +115,7 @@ static bool sleep_in_kernel(struct run *run, struct pass *pass, unsigned step, u
     ptrace(PTRACE_SINGLESTEP, run->victim, NULL, NULL);
     while (!has_stopped(run)) {
         if (!is_asleep(run->victim)) {
-            usleep(20);
+            between_looks();
             continue;
         }
         if (pass != NULL)

@@ -153,7 +153,7 @@ static void wake_in_vain_and_then(struct stage *stage)
     release(stage);
     if (in_vain)
         acquire(stage);
-    usleep(1500);
+    usleep(1500); /* the millisecond; a longer one would do as well */
 }
 
 OPERATION(lock_starved) = {

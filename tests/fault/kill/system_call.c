@@ -6,7 +6,10 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-enum { STOPS_MAX = 2000, LOOK_US = 20, LOOKS = 20 };
+enum {
+    STOPS_MAX = 2000,
+    LOOKS = 10
+}; /* that many before the first look at whether it sleeps, which costs more */
 
 /* In which stops of the pass, in which nobody is killed, it fell asleep. */
 static bool sleeps[STOPS_MAX];
@@ -17,7 +20,7 @@ static bool go_on(struct run *run, unsigned stop, bool *ended)
     int status;
     ptrace(PTRACE_SYSCALL, run->victim, NULL, NULL);
     for (unsigned looks = 0; waitpid(run->victim, &status, WNOHANG) == 0; looks++) {
-        usleep(LOOK_US);
+        between_looks();
         if (looks < LOOKS || !is_asleep(run->victim))
             continue;
         if (run->of == 0)
