@@ -1,5 +1,5 @@
 /* cheng_select over eight queues, one of which has an item: put there before each time, each queue in turn. */
-#include "bench.h"
+#include "../bench.h"
 
 #include <cheng.h>
 
