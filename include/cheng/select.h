@@ -128,7 +128,8 @@ static inline cheng_case cheng_case_at(cheng_deadline deadline)
  * each case. */
 static inline cheng_case cheng_case_poll(int fd, unsigned event)
 {
-    cheng_case made = chengi_case(CHENG_CASE_NEVER, NULL, NULL, (int64_t)fd << 8 | event);
+    cheng_case made =
+        chengi_case(CHENG_CASE_NEVER, NULL, NULL, (int64_t)((uint64_t)event << 32 | (uint32_t)fd));
     made.kind = CHENG_CASE_POLL;
     return made;
 }

@@ -83,7 +83,7 @@ static struct descriptor *descriptor_of(struct worker *worker, int fd)
     struct descriptors *all = worker->descriptors;
     if (all == NULL && (worker->descriptors = all = calloc(1, sizeof *all)) == NULL)
         return NULL;
-    if ((size_t)fd >= all->room) {
+    if (all->list == NULL || (size_t)fd >= all->room) {
         size_t room = (size_t)fd * 2 < 64 ? 64 : (size_t)fd * 2;
         struct descriptor **list = realloc(all->list, room * sizeof(struct descriptor *));
         if (list == NULL)
@@ -191,12 +191,12 @@ int cheng_poll(int fd, unsigned events, unsigned *ready, cheng_deadline deadline
 
 static int fd_of(const cheng_case *c)
 {
-    return (int)(c->number >> 8);
+    return (int)(uint32_t)c->number;
 }
 
 static unsigned event_of(const cheng_case *c)
 {
-    return (unsigned)c->number & 0xff;
+    return (unsigned)((uint64_t)c->number >> 32);
 }
 
 static int attempt(cheng_case *c, const struct select_wait *wait)

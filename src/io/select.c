@@ -110,7 +110,7 @@ struct call {
     size_t n;
     struct park_point *points;
     struct select_wait *waits;
-    cheng_case **order;   /* by the addresses of what they are about */
+    cheng_case **order;   /* by their rank */
     cheng_case *earliest; /* the first time that will come, or NULL */
     int woken;            /* the case that the last wake was for; not one of them: -1 */
     uint32_t claim;
@@ -122,12 +122,10 @@ static size_t index_of(const struct call *call, const cheng_case *c)
 }
 
 /* Two selects that wait for each other's offers in the same channels would make each other start again and again. As all
- * enter channels by their addresses, the one that has come furthest goes on. */
-static int by_object(const void *a, const void *b)
+ * enter channels by their addresses, the one that has come furthest goes on. Other cases come before. */
+static uintptr_t rank_of(const cheng_case *c)
 {
-    uintptr_t left = (uintptr_t)(*(cheng_case *const *)a)->object;
-    uintptr_t right = (uintptr_t)(*(cheng_case *const *)b)->object;
-    return (left > right) - (left < right);
+    return c->kind == CHENG_CASE_PUT || c->kind == CHENG_CASE_GET ? (uintptr_t)c->object : 0;
 }
 
 static void prepare(struct call *call)
@@ -138,12 +136,14 @@ static void prepare(struct call *call)
         call->waits[i].point = &call->points[i];
         call->waits[i].claim = &call->claim;
         call->waits[i].number = (uint32_t)i + 1;
-        call->order[i] = c;
+        size_t k = i;
+        for (; k > 0 && rank_of(call->order[k - 1]) > rank_of(c); k--)
+            call->order[k] = call->order[k - 1];
+        call->order[k] = c;
         if (c->kind == CHENG_CASE_AT && c->number != 0 &&
             (call->earliest == NULL || c->number < call->earliest->number))
             call->earliest = c;
     }
-    qsort(call->order, call->n, sizeof *call->order, by_object);
     call->points[call->n].word = &call->claim;
     call->points[call->n].value = CHENGI_SELECT_OPEN;
 }

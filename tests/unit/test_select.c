@@ -425,6 +425,17 @@ TEST_EVERYWHERE(a_scope)
     assert_int_equal(cheng_timeout_end(&scope), -ETIMEDOUT);
 }
 
+/* Who offers both sides of a queue does not meet itself. */
+TEST_EVERYWHERE(not_oneself)
+{
+    int64_t got = 0;
+    cheng_queue *channel = make(8, CHENG_RENDEZVOUS);
+    cheng_case cases[] = { cheng_case_get(channel, &got), cheng_case_put(channel, &item) };
+    assert_int_equal(cheng_select_until(cases, 2, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+    assert_int_equal(got, 0);
+    cheng_queue_free(channel);
+}
+
 /* ---- fairness ---- */
 
 static void count(cheng_queue *const *queues, const bool *full, int rounds, int *taken)

@@ -225,6 +225,51 @@ SCENARIO(poll_coroutine, SOCKET_ERRORS)
     return in_run(poll_within);
 }
 
+/* So many cases that they need memory; two of them are the same pipe. */
+static int select_pipe(enum cheng_kind kind)
+{
+    int ends[2], high, status = 0;
+    cheng_event never = { 0 };
+    cheng_case cases[10];
+    char byte;
+    expect(pipe2(ends, O_CLOEXEC) == 0 && (high = fcntl(ends[0], F_DUPFD_CLOEXEC, HIGH)) >= HIGH);
+    for (int i = 0; i < 10; i++)
+        cases[i] = cheng_case_event(&never);
+    cases[4] = cheng_case_poll(ends[0], CHENG_READABLE);
+    cases[8] = cheng_case_poll(high, CHENG_READABLE);
+    cheng_task *task;
+    int rc = cheng_start(&task, kind, write_late, &ends[1], sizeof ends[1], NULL);
+    if (rc == 0) {
+        rc = cheng_select_until(cases, 10, soon());
+        expect(rc < 0 || rc == 4 || rc == 8);
+        if (rc >= 0)
+            rc = cases[rc].result;
+        expect(cheng_join(task, &status) == 0 && status == 0);
+        cheng_task_free(task);
+        expect(read(ends[0], &byte, 1) == 1);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    close(high);
+    return rc;
+}
+
+SCENARIO(select_thread, SOCKET_ERRORS)
+{
+    return select_pipe(CHENG_THREAD);
+}
+
+static int select_within(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    return select_pipe(CHENG_COROUTINE);
+}
+
+SCENARIO(select_coroutine, SOCKET_ERRORS)
+{
+    return in_run(select_within);
+}
+
 /* A pair made of descriptors that cheng_poll has waited for: the poller knows their files. */
 static int adopted_within(const void *arg, void *result)
 {
