@@ -219,6 +219,46 @@ TEST_EVERYWHERE(a_second_is_refused)
     world_free(&w);
 }
 
+struct taking {
+    cheng_tls *tls;
+    unsigned sum, count;
+};
+
+static int take_numbers(void *context)
+{
+    struct taking *taking = context;
+    unsigned number;
+    size_t n = 1;
+    int rc;
+    while ((rc = cheng_tls_read(taking->tls, &number, sizeof number, &n)) == -EBUSY || (rc == 0 && n > 0)) {
+        if (rc == 0)
+            assert_int_equal(n, sizeof number);
+        taking->sum += rc == 0 ? number : 0;
+        taking->count += rc == 0;
+    }
+    return rc;
+}
+
+TEST(two_readers_take_nothing_twice)
+{
+    struct world w = world_new();
+    struct link_of_two l = link_two(&w);
+    struct taking taking[2] = { { .tls = l.client.tls }, { .tls = l.client.tls } };
+    struct actor readers[2];
+    unsigned count = scaled(20000);
+    for (int i = 0; i < 2; i++)
+        actor_start(&readers[i], IN_THREAD, take_numbers, &taking[i]);
+    for (unsigned number = 0; number < count; number++)
+        assert_int_equal(cheng_tls_write(l.server.tls, &number, sizeof number), 0);
+    assert_int_equal(cheng_tls_finish_until(l.server.tls, CHENG_FOREVER), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(actor_join(&readers[i]), 0);
+    assert_int_equal(taking[0].count + taking[1].count, count);
+    assert_int_equal(taking[0].sum + taking[1].sum, count * (count - 1) / 2);
+    unlink_two(&l);
+    world_free(&w);
+}
+
 TEST_EVERYWHERE(lines)
 {
     struct world w = world_new();
