@@ -26,6 +26,7 @@
 #include <cheng/sched.h>
 #include <cheng/select.h>
 #include <cheng/semaphore.h>
+#include <cheng/signal.h>
 #include <cheng/socket.h>
 #include <cheng/task.h>
 #include <cheng/time.h>

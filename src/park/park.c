@@ -8,6 +8,7 @@
 #include "park/ferry.h"
 #include "park/graph.h"
 #include "park/lot.h"
+#include "park/post.h"
 #include "park/timeout.h"
 #include "park/wake.h"
 #include "run/upcalls.h"
@@ -427,6 +428,10 @@ unsigned chengi_unpark(uint32_t *word, unsigned n)
 {
     unsigned woken = 0, batch;
     struct wakee wakees[BATCH];
+    if (unlikely(chengi_in_handler != 0)) {
+        chengi_post(word);
+        return 0;
+    }
     do {
         struct bucket *bucket = chengi_lot_lock(word);
         struct waiter *first;
@@ -446,6 +451,10 @@ unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context)
 {
     struct wakee wakee;
     bool more;
+    if (unlikely(chengi_in_handler != 0)) {
+        chengi_post(word);
+        return 0;
+    }
     struct bucket *bucket = chengi_lot_lock(word);
     struct waiter *first;
     do
@@ -458,8 +467,28 @@ unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context)
     return first != NULL;
 }
 
+/* System calls with a bucket latched: rarely done. A table that replaces the one it walks through has those who came meanwhile. */
+void chengi_unpark_everybody(void)
+{
+    struct table *seen;
+    do {
+        seen = load_acquire(&chengi_lot); /* partner: chengi_lot_grow */
+        for (size_t i = 0; i < (size_t)1 << (64 - seen->shift); i++) {
+            struct bucket *bucket = &seen->buckets[i];
+            struct wakee wakee;
+            bool more;
+            chengi_latch_acquire(&bucket->latch);
+            while (bucket->first != NULL)
+                if (wake_waiter(chengi_lot_take(bucket, bucket->first->word, &more), &wakee))
+                    deliver(&wakee);
+            chengi_latch_release(&bucket->latch);
+        }
+    } while (seen != load_acquire(&chengi_lot));
+}
+
 void chengi_park_after_fork(void)
 {
+    chengi_post_after_fork();
     chengi_lot_after_fork();
     chengi_graph_after_fork();
     chengi_ferry_after_fork();

@@ -29,13 +29,17 @@ enum park_flags {
  * chengi_deadlock_report). Exactly one reason ends a wait: a caller that gets an error has consumed no wake. */
 int chengi_park(uint32_t *word, uint32_t value, int64_t deadline_ns, const struct why *why, unsigned flags);
 
-/* Wakes up to `n` waiters of the word, the longest first; returns how many. */
+/* Wakes up to `n` waiters of the word, the longest first; returns how many. In a signal handler (park/post.h) it, and the next,
+ * wake all of them, but later: 0, and `decide` is not called. */
 unsigned chengi_unpark(uint32_t *word, unsigned n);
 
 /* The same for one; `decide` is called with the bucket locked, so that no waiter can come or go: `woken`:
  * one will be woken; `more`: others stay. It publishes the word's new value. */
 typedef void chengi_decide(void *context, bool woken, bool more);
 unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context);
+
+/* Wakes all who wait for private words, whatever for: as if for no reason. */
+void chengi_unpark_everybody(void);
 
 /* Blocks the caller until the deadline (0: never) or a cancel. -ETIMEDOUT is the normal end. */
 int chengi_park_sleep(int64_t deadline_ns, const struct why *why);

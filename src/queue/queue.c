@@ -7,6 +7,7 @@
 
 #include "base/compiler.h"
 #include "base/deadline.h"
+#include "park/post.h"
 #include "park/select.h"
 #include "queue/channel.h"
 #include "queue/ring.h"
@@ -86,12 +87,16 @@ void cheng_queue_free(cheng_queue *queue)
 
 static CHENGI_NOINLINE int put_elsewhere(cheng_queue *queue, const void *item, cheng_deadline deadline)
 {
+    if (unlikely(chengi_in_handler != 0)) /* these have locks, which the handler may have interrupted */
+        return -ENOTSUP;
     return queue->kind == CHANNEL ? chengi_channel_put(queue->channel, item, deadline)
                                   : chengi_shared_ring_put(queue->shared, item, deadline);
 }
 
 static CHENGI_NOINLINE int get_elsewhere(cheng_queue *queue, void *item, cheng_deadline deadline)
 {
+    if (unlikely(chengi_in_handler != 0))
+        return -ENOTSUP;
     return queue->kind == CHANNEL ? chengi_channel_get(queue->channel, item, deadline)
                                   : chengi_shared_ring_get(queue->shared, item, deadline);
 }

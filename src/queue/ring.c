@@ -6,6 +6,7 @@
 
 #include "base/deadline.h"
 #include "host/host.h"
+#include "park/post.h"
 #include "run/runner.h"
 
 enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 2 };
@@ -211,6 +212,8 @@ static CHENGI_NOINLINE int put_slowly(struct ring *ring, const void *item, cheng
 {
     struct turn turn;
     int rc;
+    if (unlikely(chengi_in_handler != 0)) /* whom it would let go on may be who is interrupted */
+        return -EAGAIN;
     begin_turn(&turn, &ring->head);
     do
         rc = wait_turn(ring, true, deadline, &turn);
@@ -224,6 +227,8 @@ static CHENGI_NOINLINE int get_slowly(struct ring *ring, void *item, cheng_deadl
 {
     struct turn turn;
     int rc;
+    if (unlikely(chengi_in_handler != 0)) /* likewise */
+        return -EAGAIN;
     begin_turn(&turn, &ring->tail);
     do
         rc = wait_turn(ring, false, deadline, &turn);

@@ -77,6 +77,11 @@ SCENARIO(workers_of_a_bound_thread, ENOMEM, EAGAIN, EINVAL, EMFILE, ENFILE, ENOS
                   : start_and_let_start(CHENG_THREAD, &(cheng_task_options){ .cpus = &cpu, .cpu_count = 1 });
 }
 
+SCENARIO(signal_prepare, ENOMEM, EAGAIN)
+{
+    return cheng_signal_prepare();
+}
+
 SCENARIO(later, ENOMEM, EAGAIN)
 {
     cheng_task *task = NULL;
