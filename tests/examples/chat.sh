@@ -43,6 +43,18 @@ close_room()
     rm room
 }
 
+# In a room of that kind: ann joins at a terminal, descriptor 3, and says something.
+ann_joins() # KIND WORDS
+{
+    open_room "$1"
+    mkfifo typed
+    "$chat" --join ann --host "$host" <typed >heard_ann 2>err_ann &
+    ann=$!
+    exec 3>typed
+    echo "$2" >&3
+    within 10 grep -q "^<ann> $2\$" heard_ann
+}
+
 case $2 in
 coroutine | thread)
     "$chat" --kind "$2" --load 1000 >out || fail "status $?"
@@ -51,13 +63,7 @@ coroutine | thread)
     ;;
 people)
     for kind in coroutine thread; do
-        open_room $kind
-        mkfifo typed
-        "$chat" --join ann --host "$host" <typed >heard_ann 2>err_ann &
-        ann=$!
-        exec 3>typed
-        echo "is anybody here?" >&3
-        within 10 grep -q '^<ann> is anybody here?$' heard_ann
+        ann_joins $kind "is anybody here?"
         # Empty lines are not said; a last line without its end is.
         printf '\n\nme\nlast words' | "$chat" --join bob --host "$host" >heard_bob 2>err_bob &
         bob=$!
@@ -75,17 +81,11 @@ people)
     ;;
 stop) # while somebody is there
     for kind in coroutine thread; do
-        open_room $kind
-        mkfifo typed
-        "$chat" --join ann --host "$host" <typed >heard 2>err_ann &
-        ann=$!
-        exec 3>typed
-        echo "hello" >&3
-        within 10 grep -q '^<ann> hello$' heard
+        ann_joins $kind hello
         close_room
         wait $ann || fail "ann's status $?" # she is told, though nothing was typed
         exec 3>&-
-        rm -f typed heard said
+        rm -f typed said heard_ann
     done
     ;;
 usage)
