@@ -119,23 +119,26 @@ static inline int chengi_lock_release_inline(cheng_lock *lock)
 #define chengi_lock_release_inline cheng_lock_release
 #endif
 
-/* always_inline: whoever looks at a return address in the library finds the user's line there. */
-static inline __attribute__((always_inline)) cheng_lock *chengi_with_begin(cheng_lock *lock, const char *site)
-{
-    chengi_lock_acquire_inline(lock, site);
-    return lock;
-}
+/* Defines way_begin and way_end for CHENG_WITH_. always_inline: whoever looks at a return address in the library finds
+ * the user's line there. */
+#define CHENG_WITH_WAY_(type, way, acquire, release)                                                         \
+    static inline __attribute__((always_inline)) type *way##_begin(type *object, const char *site)           \
+    {                                                                                                        \
+        acquire(object, site);                                                                               \
+        return object;                                                                                       \
+    }                                                                                                        \
+    static inline __attribute__((always_inline)) void way##_end(type **object)                               \
+    {                                                                                                        \
+        (void)release(*object);                                                                              \
+    }
 
-static inline __attribute__((always_inline)) void chengi_with_end(cheng_lock **lock)
-{
-    (void)chengi_lock_release_inline(*lock);
-}
+CHENG_WITH_WAY_(cheng_lock, chengi_with, chengi_lock_acquire_inline, chengi_lock_release_inline)
 
 /* Runs the block that follows as the holder of the lock, and releases on every way out of it: its end,
  * `break` (which leaves the block), return, goto, a C++ exception. */
 #define CHENG_WITH(lock) CHENG_WITH_(cheng_lock, chengi_with, lock)
 
-/* The same for any type, between chengi_with…_begin and chengi_with…_end. */
+/* The same for any type, between way_begin and way_end. */
 #define CHENG_WITH_(type, way, object)                                                                       \
     CHENG_WITH_AS_(type, way, object, CHENG_PASTE(chengi_with_, __COUNTER__))
 /* clang-format off: it takes the declaration for a product */

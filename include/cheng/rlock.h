@@ -102,28 +102,11 @@ static inline int chengi_rlock_release_inline(cheng_rlock *rlock)
     return 0;
 }
 #else
-static inline void chengi_rlock_acquire_inline(cheng_rlock *rlock, const char *site)
-{
-    chengi_rlock_acquire_at(rlock, site);
-}
-
-static inline int chengi_rlock_release_inline(cheng_rlock *rlock)
-{
-    return cheng_rlock_release(rlock);
-}
+#define chengi_rlock_acquire_inline chengi_rlock_acquire_at
+#define chengi_rlock_release_inline cheng_rlock_release
 #endif
 
-static inline __attribute__((always_inline)) cheng_rlock *chengi_with_rlock_begin(cheng_rlock *rlock,
-                                                                                  const char *site)
-{
-    chengi_rlock_acquire_inline(rlock, site);
-    return rlock;
-}
-
-static inline __attribute__((always_inline)) void chengi_with_rlock_end(cheng_rlock **rlock)
-{
-    (void)chengi_rlock_release_inline(*rlock);
-}
+CHENG_WITH_WAY_(cheng_rlock, chengi_with_rlock, chengi_rlock_acquire_inline, chengi_rlock_release_inline)
 
 /* CHENG_WITH for a recursive lock. */
 #define CHENG_WITH_RLOCK(rlock) CHENG_WITH_(cheng_rlock, chengi_with_rlock, rlock)

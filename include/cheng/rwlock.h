@@ -125,50 +125,16 @@ static inline int chengi_rwlock_release_write_inline(cheng_rwlock *rwlock)
     return chengi_lock_release_inline(&rwlock->gate);
 }
 #else
-static inline void chengi_rwlock_acquire_read_inline(cheng_rwlock *rwlock, const char *site)
-{
-    chengi_rwlock_acquire_read_at(rwlock, site);
-}
-
-static inline int chengi_rwlock_release_read_inline(cheng_rwlock *rwlock)
-{
-    return cheng_rwlock_release_read(rwlock);
-}
-
-static inline void chengi_rwlock_acquire_write_inline(cheng_rwlock *rwlock, const char *site)
-{
-    chengi_rwlock_acquire_write_at(rwlock, site);
-}
-
-static inline int chengi_rwlock_release_write_inline(cheng_rwlock *rwlock)
-{
-    return cheng_rwlock_release_write(rwlock);
-}
+#define chengi_rwlock_acquire_read_inline chengi_rwlock_acquire_read_at
+#define chengi_rwlock_release_read_inline cheng_rwlock_release_read
+#define chengi_rwlock_acquire_write_inline chengi_rwlock_acquire_write_at
+#define chengi_rwlock_release_write_inline cheng_rwlock_release_write
 #endif
 
-static inline __attribute__((always_inline)) cheng_rwlock *chengi_with_read_begin(cheng_rwlock *rwlock,
-                                                                                  const char *site)
-{
-    chengi_rwlock_acquire_read_inline(rwlock, site);
-    return rwlock;
-}
-
-static inline __attribute__((always_inline)) void chengi_with_read_end(cheng_rwlock **rwlock)
-{
-    (void)chengi_rwlock_release_read_inline(*rwlock);
-}
-
-static inline __attribute__((always_inline)) cheng_rwlock *chengi_with_write_begin(cheng_rwlock *rwlock,
-                                                                                   const char *site)
-{
-    chengi_rwlock_acquire_write_inline(rwlock, site);
-    return rwlock;
-}
-
-static inline __attribute__((always_inline)) void chengi_with_write_end(cheng_rwlock **rwlock)
-{
-    (void)chengi_rwlock_release_write_inline(*rwlock);
-}
+CHENG_WITH_WAY_(cheng_rwlock, chengi_with_read, chengi_rwlock_acquire_read_inline,
+                chengi_rwlock_release_read_inline)
+CHENG_WITH_WAY_(cheng_rwlock, chengi_with_write, chengi_rwlock_acquire_write_inline,
+                chengi_rwlock_release_write_inline)
 
 /* CHENG_WITH, to read or to write. */
 #define CHENG_WITH_READ(rwlock) CHENG_WITH_(cheng_rwlock, chengi_with_read, rwlock)
