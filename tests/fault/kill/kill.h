@@ -62,21 +62,19 @@ enum keeps {
     OWN_BLOCK    /* one that it had from the start */
 };
 
+/* All but survivors, prepare, victim and survivor may be left out. */
 struct operation {
     int survivors;
-    void (*prepare)(struct stage *); /* driver: makes the objects */
-    void (*ready)(
-        struct stage *); /* victim, before anybody looks; may be NULL, as those below except survivor */
-    void (*victim)(struct stage *);
-    void (*survivor)(struct stage *, int who);
-    void (*wake)(
-        struct stage *); /* driver: when the victim sleeps, or else after its end; so often in all: */
-    unsigned wakes;      /* 0: once */
-    void (*settle)(
-        struct stage *);           /* driver, after the victim's end: what it did not do and survivors need */
-    void (*check)(struct stage *); /* driver, when all have ended */
-    enum keeps keeps;              /* whether the victim may die with a block of the arena */
-    bool endless;                  /* a crowd */
+    void (*prepare)(struct stage *);           /* driver: makes the objects */
+    void (*ready)(struct stage *);             /* victim, before anybody looks */
+    void (*victim)(struct stage *);            /* what it does until it is killed */
+    void (*survivor)(struct stage *, int who); /* what must end for each of them */
+    void (*wake)(struct stage *);              /* driver: when the victim sleeps, or else after its end */
+    unsigned wakes;                            /* so often in all; 0: once */
+    void (*settle)(struct stage *);            /* driver, after the victim's end: what survivors need of it */
+    void (*check)(struct stage *);             /* driver, when all have ended */
+    enum keeps keeps;                          /* whether the victim may die with a block of the arena */
+    bool endless;                              /* a crowd */
 };
 
 #define OPERATION(id)                                                                                        \
