@@ -130,7 +130,7 @@ static void look(const struct waits *waits)
 /* Enters the list, and leaves the channel until somebody has done the call's part. */
 static int wait_for(struct channel *channel, bool putting, void *item, cheng_deadline deadline)
 {
-    const struct why why = { putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET, channel, NULL };
+    const struct why why = { putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET, channel->queue, NULL };
     struct waits waits = { .item = item, .owner = chengi_runner_self()->self.word };
     int rc = 0;
     chengi_list_push_back(putting ? &channel->putters : &channel->getters, &waits.link);

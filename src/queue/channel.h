@@ -40,6 +40,7 @@ struct channel {
     struct link putters, getters;
     struct store store;
     uint64_t puts, gets; /* so far; written with the lock held, `puts` first */
+    const void *queue;   /* the handle: what is waited for, as its owner knows it */
 };
 
 /* The options are valid. 0 or -ENOMEM. */

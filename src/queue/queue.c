@@ -62,6 +62,8 @@ int cheng_queue_new(cheng_queue **out, size_t item_size, const cheng_queue_optio
     } else {
         queue->kind = CHANNEL;
         rc = chengi_channel_new(&queue->channel, item_size, options);
+        if (rc == 0)
+            queue->channel->queue = queue;
     }
     if (rc < 0)
         free(queue);

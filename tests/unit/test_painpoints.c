@@ -261,3 +261,49 @@ TEST(a_call_that_blocks)
     close(pipe_ends[0]);
     close(pipe_ends[1]);
 }
+
+/* ---- all wait ---- */
+
+static cheng_queue *empty;
+static char lines[2000];
+
+static int get_in_vain(const void *argument, void *result)
+{
+    int item;
+    (void)argument, (void)result;
+    return cheng_queue_get(empty, &item);
+}
+
+static void keep_line(const char *line, void *unused)
+{
+    (void)unused;
+    strncat(lines, line, sizeof lines - strlen(lines) - 1);
+}
+
+/* PP34: a get of an empty queue, and nobody left who could put: "would block forever", and not who, nor for what. */
+TEST(all_wait)
+{
+    cheng_loop *loop;
+    cheng_task *tasks[2];
+    char expected[100];
+    assert_int_equal(cheng_queue_new(&empty, sizeof(int), NULL), 0);
+    assert_int_equal(cheng_loop_new(&loop, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            cheng_start(&tasks[i], CHENG_COROUTINE, get_in_vain, NULL, 0,
+                        &(cheng_task_options){ .name = i == 0 ? "first" : "second", .loop = loop }),
+            0);
+    assert_int_equal(cheng_loop_run_until(loop, CHENG_NOW), -EAGAIN);
+    cheng_dump(keep_line, NULL);
+    for (int i = 0; i < 2; i++) {
+        snprintf(expected, sizeof expected, "%s, coroutine %llu: waits to get from queue %p",
+                 cheng_task_name(tasks[i]), (unsigned long long)cheng_task_ident(tasks[i]), (void *)empty);
+        assert_non_null(strstr(lines, expected));
+    }
+    cheng_cancel_all(tasks, 2);
+    assert_int_equal(cheng_loop_run(loop), 0);
+    for (int i = 0; i < 2; i++)
+        cheng_task_free(tasks[i]);
+    assert_int_equal(cheng_loop_free(loop), 0);
+    cheng_queue_free(empty);
+}
