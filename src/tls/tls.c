@@ -144,6 +144,8 @@ static int shake_hands(struct cheng_tls *t, const char *host, cheng_deadline dea
         if (rc >= 0 && sent < 0)
             rc = sent;
     } while (rc == WANTS_INPUT && (rc = receive(t, deadline)) == 0);
+    if (rc == FINISHED)
+        rc = chengi_tls_say(-ECONNABORTED, "the peer has finished during the handshake");
     rc = refuse(t, rc, host);
     cheng_lock_release(&t->lock);
     return rc;

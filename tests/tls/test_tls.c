@@ -129,7 +129,7 @@ static void visit_all(enum cheng_kind kind, const char *host, unsigned visitors)
 
 TEST(two_hundred_coroutines)
 {
-    visit_all(CHENG_COROUTINE, "localhost", RUNNING_ON_VALGRIND ? 20 : 200);
+    visit_all(CHENG_COROUTINE, "localhost", 200);
 }
 
 TEST(threads_by_address)

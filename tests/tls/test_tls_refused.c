@@ -136,6 +136,8 @@ TEST_EVERYWHERE(garbage)
     answer_with(&w, false, "220 mail.example.org ESMTP\r\n", 28, false, -EPROTO, "wrong version number");
     answer_with(&w, false, "", 0, true, -ECONNABORTED, "without close_notify");
     answer_with(&w, true, "\x16\x03\x01\x02\x00\x01", 6, true, -ECONNABORTED, "without close_notify");
+    answer_with(&w, false, "\x15\x03\x03\x00\x02\x01\x00", 7, false, -ECONNABORTED, "during the handshake");
+    answer_with(&w, true, "\x15\x03\x03\x00\x02\x01\x00", 7, false, -EPROTO, "unexpected message");
     for (int i = 0; i < 20; i++) {
         for (size_t k = 0; k < sizeof noise; k++)
             noise[k] = (char)next_random(&seed);

@@ -69,12 +69,12 @@ static void to_openssl(const char *flag, const char *version)
     world_free(&w);
 }
 
-TEST(to_openssl) // novalgrind: it would examine openssl
+TEST(to_openssl)
 {
     to_openssl("-tls1_3", "TLSv1.3");
 }
 
-TEST(to_openssl_of_before) // novalgrind: it would examine openssl
+TEST(to_openssl_of_before)
 {
     to_openssl("-tls1_2", "TLSv1.2");
 }
@@ -89,7 +89,7 @@ static const char python_server[] = "import socket, ssl, sys\n"
                                     "    assert t.recv(100) == b\"\"\n"
                                     "    t.unwrap()\n";
 
-TEST(to_python) // novalgrind: it would examine Python
+TEST(to_python)
 {
     need("python3");
     struct world w = world_new();
@@ -176,7 +176,7 @@ static void from(const char *command, bool trusts)
     "echo line | exec openssl s_client " flag " -CAfile $CA -connect 127.0.0.1:$PORT -quiet "                \
     "-verify_return_error -servername localhost -verify_hostname localhost 2>/dev/null"
 
-TEST(from_openssl) // novalgrind: it would examine openssl
+TEST(from_openssl)
 {
     need("openssl");
     from(OPENSSL_CLIENT(""), true);
@@ -184,7 +184,7 @@ TEST(from_openssl) // novalgrind: it would examine openssl
     from(OPENSSL_CLIENT(""), false);
 }
 
-TEST(from_python) // novalgrind: it would examine Python
+TEST(from_python)
 {
     need("python3");
     from(python_client, true);
