@@ -15,13 +15,19 @@ enum { MET = 1, ENDED = 2, PASSED = 3 }; /* waits.met */
 /* A call that waits, on its stack. */
 struct waits {
     struct link link;
-    void *item;     /* the putter's is only read */
-    uint32_t owner; /* who waits: not alive in a fork's child */
+    void *item; /* the putter's is only read */
     uint32_t met;
     uint32_t *claim; /* a select's word, on which it parks; NULL: it parks on `met` */
     uint32_t number; /* what the word becomes if this case is done */
 };
 _Static_assert(sizeof(struct waits) <= CHENGI_SELECT_ROOM, "a select has room for it");
+
+static void forget_calls(struct channel *channel)
+{
+    chengi_list_init(&channel->putters);
+    chengi_list_init(&channel->getters);
+    channel->forks = chengi_forks;
+}
 
 int chengi_channel_new(struct channel **out, size_t item_size, const cheng_queue_options *options)
 {
@@ -31,8 +37,7 @@ int chengi_channel_new(struct channel **out, size_t item_size, const cheng_queue
     memset(channel, 0, sizeof *channel);
     bool rendezvous = options->capacity == CHENG_RENDEZVOUS;
     channel->capacity = rendezvous ? 0 : options->capacity == 0 ? SIZE_MAX : options->capacity;
-    chengi_list_init(&channel->putters);
-    chengi_list_init(&channel->getters);
+    forget_calls(channel);
     int rc = chengi_store_init(&channel->store, item_size, options->order, options->compare);
     if (rc < 0)
         free(channel);
@@ -52,15 +57,16 @@ void chengi_channel_free(struct channel *channel)
 static int enter(struct channel *channel)
 {
     uint32_t unlocked = 0;
-    if (likely(cas_acquire(&channel->lock.word, &unlocked, chengi_runner_self()->self.word))) /* as inlined */
-        return 0;
-    int rc = cheng_lock_acquire_until(&channel->lock, CHENG_FOREVER);
-    if (rc == 0)
-        return 0;
-    if (rc == -EOWNERDEAD) {
+    int rc = 0;
+    if (unlikely(
+            !cas_acquire(&channel->lock.word, &unlocked, chengi_runner_self()->self.word))) /* as inlined */
+        rc = cheng_lock_acquire_until(&channel->lock, CHENG_FOREVER);
+    if (unlikely(rc == -EOWNERDEAD)) {
         channel->ended = -EOWNERDEAD; /* the store may be half changed */
-        return 0;
+        rc = 0;
     }
+    if (unlikely(channel->forks != chengi_forks) && rc == 0)
+        forget_calls(channel); /* which lie on stacks of the parent's other tasks */
     return rc;
 }
 
@@ -82,14 +88,12 @@ static bool claim(const struct waits *waits)
     return waits->claim == NULL || cas_acq_rel(waits->claim, &open, waits->number); /* partner: its closing */
 }
 
-/* The call that has waited longest, off its list, or NULL. In a fork's child the parent's other tasks do not wait. */
+/* The call that has waited longest, off its list, or NULL. */
 static struct waits *first_of(struct link *list)
 {
     struct link *link;
     while ((link = chengi_list_pop_front(list)) != NULL) {
         struct waits *waits = CHENGI_CONTAINER(link, struct waits, link);
-        if (unlikely(!chengi_runner_alive(waits->owner)))
-            continue;
         if (likely(claim(waits)))
             return waits;
         store_release(&waits->met, PASSED);
@@ -131,7 +135,7 @@ static void look(const struct waits *waits)
 static int wait_for(struct channel *channel, bool putting, void *item, cheng_deadline deadline)
 {
     const struct why why = { putting ? CHENGI_WAIT_PUT : CHENGI_WAIT_GET, channel->queue, NULL };
-    struct waits waits = { .item = item, .owner = chengi_runner_self()->self.word };
+    struct waits waits = { .item = item };
     int rc = 0;
     chengi_list_push_back(putting ? &channel->putters : &channel->getters, &waits.link);
     leave(channel);
@@ -209,8 +213,7 @@ static bool has_another(const struct link *list, const uint32_t *own)
 {
     for (const struct link *link = list->next; link != list; link = link->next) {
         const struct waits *waits = CHENGI_CONTAINER(link, struct waits, link);
-        if (chengi_runner_alive(waits->owner) && waits->claim != own &&
-            (waits->claim == NULL || load_relaxed(waits->claim) == CHENGI_SELECT_OPEN))
+        if (waits->claim != own && (waits->claim == NULL || load_relaxed(waits->claim) == CHENGI_SELECT_OPEN))
             return true;
     }
     return false;
@@ -225,9 +228,7 @@ int chengi_channel_await(struct channel *channel, bool putting, void *item, stru
     if (channel->ended != 0 || has_another(putting ? &channel->getters : &channel->putters, wait->claim) ||
         (putting ? channel->store.size < channel->capacity : channel->store.size > 0))
         return leave_with(channel, 0);
-    *waits = (struct waits){
-        .item = item, .owner = chengi_runner_self()->self.word, .claim = wait->claim, .number = wait->number
-    };
+    *waits = (struct waits){ .item = item, .claim = wait->claim, .number = wait->number };
     chengi_list_push_back(putting ? &channel->putters : &channel->getters, &waits->link);
     return leave_with(channel, 1);
 }

@@ -38,6 +38,7 @@ struct channel {
     int ended; /* 0; -EPIPE: closed; -EOWNERDEAD: a fork's parent was inside */
     size_t capacity;
     struct link putters, getters;
+    uint32_t forks; /* chengi_forks, for which they are true */
     struct store store;
     uint64_t puts, gets; /* so far; written with the lock held, `puts` first */
     const void *queue;   /* the handle: what is waited for, as its owner knows it */

@@ -22,6 +22,8 @@ _Static_assert(sizeof(struct cheng_task) <= 320, "a million of them must fit bes
 
 __thread struct chengi_self *chengi_self __attribute__((tls_model("initial-exec")));
 
+uint32_t chengi_forks;
+
 static struct cheng_task *chunks[CHUNKS]; /* set once, with release; readers acquire */
 static struct cheng_task first_chunk[SLOTS_PER_CHUNK] __attribute__((aligned(CHENGI_CACHE_LINE)));
 
@@ -94,6 +96,7 @@ static void in_child(void)
 {
     struct cheng_task *self = (struct cheng_task *)(void *)chengi_self;
     uint32_t mine = self == NULL ? 0 : self->self.word;
+    chengi_forks++;
     chengi_host_restore_signals();
     table.latch = (struct latch){ 0 };
     table.free = NULL;                /* another thread may have been changing the list */

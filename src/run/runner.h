@@ -153,6 +153,10 @@ void chengi_runner_recycle(struct cheng_task *runner);
  * points to may become another runner at any time: compare again after looking. */
 struct cheng_task *chengi_runner_of(uint32_t word);
 
+/* How many forks lie between the first process and this one: what has seen fewer belongs, as far as tasks go, to a parent, whose
+ * other tasks did not come along. Written while the child has one thread. */
+extern uint32_t chengi_forks;
+
 static inline bool chengi_runner_alive(uint32_t word)
 {
     return chengi_runner_of(word) != NULL;

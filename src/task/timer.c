@@ -30,7 +30,7 @@ struct cheng_timer {
     struct timer timer;
     int64_t when_ns;
     cheng_duration period;
-    uint32_t epoch; /* in which the flags are true */
+    uint32_t forks; /* chengi_forks, for which the flags are true */
     bool set, active, freed, daemon;
     cheng_fn *function;
     const void *argument;
@@ -44,7 +44,6 @@ static struct {
     bool runs;
     uint32_t news;     /* the watch parks on it */
     int64_t sleeps_ns; /* until when the watch sleeps: whatever comes before that wakes it. 0: it is awake */
-    uint32_t epoch;    /* counts the forks: in a child nothing is set */
     struct wheel wheel;
 } watch;
 
@@ -52,8 +51,8 @@ static struct {
 static void acquire(struct cheng_timer *timer)
 {
     chengi_latch_acquire(&watch.latch);
-    if (unlikely(timer->epoch != watch.epoch)) {
-        timer->epoch = watch.epoch;
+    if (unlikely(timer->forks != chengi_forks)) {
+        timer->forks = chengi_forks;
         timer->set = timer->active = false;
         timer->timer.link.next = NULL;
     }
@@ -209,7 +208,7 @@ int cheng_timer_new(cheng_timer **out, enum cheng_kind kind, cheng_fn *function,
                                    .argument = arg_size == 0 ? arg : timer->bytes,
                                    .period = options->period,
                                    .daemon = options->daemon,
-                                   .epoch = load_relaxed(&watch.epoch) };
+                                   .forks = chengi_forks };
     if (arg_size != 0)
         memcpy(timer->bytes, arg, arg_size);
     if (options->name != NULL)
@@ -272,5 +271,4 @@ void chengi_timers_after_fork(void)
 {
     watch.latch = (struct latch){ 0 };
     watch.runs = false;
-    watch.epoch++;
 }

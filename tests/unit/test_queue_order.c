@@ -326,6 +326,27 @@ static void put_and_get(cheng_queue *queue)
     assert_int_equal(item, 5);
 }
 
+/* What a parent's thread had on its stack is another's there. */
+static int use_much_stack(const void *argument, void *result)
+{
+    volatile char bytes[512 << 10];
+    (void)argument, (void)result;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)0xa5;
+    return bytes[0] == 0;
+}
+
+static void put_and_get_where_stacks_were(cheng_queue *queue)
+{
+    for (int i = 0; i < 4; i++) {
+        cheng_task *task;
+        assert_int_equal(cheng_start(&task, CHENG_THREAD, use_much_stack, NULL, 0, NULL), 0);
+        assert_int_equal(cheng_join(task, NULL), 0);
+        cheng_task_free(task);
+    }
+    put_and_get(queue);
+}
+
 /* The parent's getters do not come along: nothing is given to them. */
 TEST(a_child_has_no_waiting_parents)
 {
@@ -336,6 +357,7 @@ TEST(a_child_has_no_waiting_parents)
         actor_start(&actor, place, get_item, &waiting);
         wait_until_blocked(actor.self, CHENGI_WAIT_GET);
         in_child(put_and_get, queue);
+        in_child(put_and_get_where_stacks_were, queue);
         assert_int_equal(put_one(queue), 0);
         assert_int_equal(actor_join(&actor), 0);
         assert_int_equal(waiting.item, 1);
