@@ -21,12 +21,16 @@ static int read_bytes(BIO *bio, char *data, int size)
     return (int)part;
 }
 
+/* More than a record or a handshake's flight, with what the peer may provoke while it reads nothing (an alert for each of
+ * its requests to renegotiate). */
+enum { UNSENT_MOST = 1 << 18 };
+
 static bool make_room(struct cheng_tls *t, size_t size)
 {
     if (t->out.room - t->out.to >= size)
         return true;
     size_t room = t->out.to + size;
-    char *bytes = OPENSSL_realloc(t->out.bytes, room);
+    char *bytes = room <= UNSENT_MOST ? OPENSSL_realloc(t->out.bytes, room) : NULL;
     if (bytes == NULL)
         return false;
     t->out.bytes = bytes;
