@@ -109,23 +109,42 @@ int chengi_host_start(void *(*entry)(void *arg), void *arg, size_t stack_size)
     return -rc;
 }
 
-/* A thread inherits the CPUs of the one that starts it. Not by an attribute: musl has none, and glibc would tell a wrong one
- * too late. */
+/* On the starter's stack, until the thread has said how it went. */
+struct bound_start {
+    struct start start;
+    const cpu_set_t *cpus;
+    int rc;
+    uint32_t done;
+};
+
+static void *start_bound(void *argument)
+{
+    struct bound_start *bound = argument;
+    struct start start = bound->start;
+    int rc = bound->rc = sched_setaffinity(0, sizeof *bound->cpus, bound->cpus) < 0 ? -errno : 0;
+    uint32_t *done = &bound->done;
+    store_release(done, 1);           /* partner: the starter's loads; our last touch */
+    chengi_host_wake(done, 1, false); /* an address only */
+    return rc < 0 ? NULL : start.entry(start.arg);
+}
+
+/* The thread binds itself. Not by an attribute: musl has none, and glibc would tell a wrong one too late. Nor does the starter
+ * bind itself meanwhile: it may be the main thread, whose CPUs count as the program's. */
 int chengi_host_start_on(const unsigned *cpus, size_t count, void *(*entry)(void *arg), void *arg,
                          size_t stack_size)
 {
-    cpu_set_t former, wanted;
+    cpu_set_t wanted;
     CPU_ZERO(&wanted);
     for (size_t i = 0; i < count; i++) {
         if (cpus[i] >= CPU_SETSIZE)
             return -EINVAL;
         CPU_SET(cpus[i], &wanted);
     }
-    if (sched_getaffinity(0, sizeof former, &former) < 0 || sched_setaffinity(0, sizeof wanted, &wanted) < 0)
-        return -errno;
-    int rc = chengi_host_start(entry, arg, stack_size);
-    sched_setaffinity(0, sizeof former, &former);
-    return rc;
+    struct bound_start bound = { .start = { entry, arg }, .cpus = &wanted };
+    int rc = chengi_host_start(start_bound, &bound, stack_size);
+    while (rc == 0 && !load_acquire(&bound.done)) /* partner: the store in start_bound */
+        chengi_host_wait(&bound.done, 0, 0, false);
+    return rc < 0 ? rc : bound.rc;
 }
 
 void chengi_host_yield(void)
