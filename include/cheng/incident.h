@@ -11,6 +11,8 @@
  *   CHENG_FAILURE     a task failed and nobody joined it. Default: report.
  *   CHENG_HOG         a coroutine keeps those of its worker waiting (cheng_watch). Default: report.
  *   CHENG_ABANDONED   the process exits without the tasks that the report names (cheng_set_exit_limit). Default: report.
+ *   CHENG_ASLEEP      every task waits, for ever, for what only another could give (cheng_watch). The report is a
+ *                     cheng_dump. Default: report.
  *
  * @code
  * static void my_hook(const cheng_incident *incident)
@@ -39,7 +41,8 @@ enum cheng_incident_kind {
     CHENG_MISUSE = 3,
     CHENG_FAILURE = 4,
     CHENG_HOG = 5,
-    CHENG_ABANDONED = 6
+    CHENG_ABANDONED = 6,
+    CHENG_ASLEEP = 7
 };
 
 typedef struct cheng_incident {
@@ -62,7 +65,10 @@ CHENG_API CHENG_NODISCARD int cheng_report_overflows(void);
 
 /* Opt-in: a watchdog, a thread of its own, names each coroutine that has run for longer than `limit` (at least a millisecond)
  * without waiting or yielding: the incident hook is called, on that thread, once for each such time, with CHENG_HOG and -EBUSY.
- * Others on the same worker wait for it meanwhile; those on other workers go on. A limit of 0 ends it. 0, -EINVAL (negative), or
+ * Others on the same worker wait for it meanwhile; those on other workers go on. It also tells, with CHENG_ASLEEP and -EDEADLK, if for 100 ms everything has slept and
+ * nothing can wake it (gevent: LoopExit): every task waits, without a deadline, for another one's doing, no timer is set, no thread
+ * is there that has not called the library, no loop runs, and no signal has a handler: where any of these could wake somebody, it
+ * is silent. A limit of 0 ends it. 0, -EINVAL (negative), or
  * that there is no thread. */
 CHENG_API CHENG_NODISCARD int cheng_watch(cheng_duration limit);
 

@@ -49,6 +49,9 @@ void chengi_host_yield(void);
 unsigned chengi_host_cpus(void); /* usable by this process */
 uint64_t chengi_host_thread_id(void);
 bool chengi_host_is_main_thread(uint64_t thread_id);
+unsigned chengi_host_threads(void); /* of this process; 0: not known */
+/* Whether any signal, but for those of faults, has a handler. */
+bool chengi_host_handles_signals(void);
 void chengi_host_set_thread_name(const char *name);
 /* The first act of the library's own threads: the program's signals are handled in its threads, not on ours (faults are not
  * held), and ours may run wherever the main thread may, whoever has started them. */

@@ -119,6 +119,7 @@ static int enter(struct cheng_loop *loop)
     int rc = belongs_to_caller(loop);
     if (rc == 0) {
         loop->owner = chengi_runner_self();
+        loop->worker->watched.loop = true;
         chengi_worker_enter(loop->worker);
     }
     return rc;

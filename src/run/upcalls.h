@@ -3,6 +3,7 @@
 #define CHENG_RUN_UPCALLS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct cheng_task;
 
@@ -14,6 +15,9 @@ void chengi_task_refuse(struct cheng_task *task, int error);
 
 /* Ends a coroutine's wait because its timer is due; false: it has ended otherwise. */
 bool chengi_park_time_out(struct cheng_task *task);
+
+/* By the watchdog's thread, now and then: whether everything sleeps. */
+void chengi_watch_sleep(int64_t now_ns);
 
 /* In a thread, at its very end. */
 void chengi_task_thread_ended(struct cheng_task *task);

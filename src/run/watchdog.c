@@ -9,6 +9,7 @@
 #include "base/incident.h"
 #include "host/host.h"
 #include "host/latch.h"
+#include "run/upcalls.h"
 #include "run/worker.h"
 
 enum { LOOKS = 4, HOGS = 16 }; /* looks in one limit; hogs told of at one look */
@@ -52,6 +53,30 @@ unsigned chengi_watchdog_running(struct cheng_task **out, unsigned room)
             CHENGI_CONTAINER(link, struct worker, watched.link)->watched.self);
     chengi_latch_release(&dog.latch);
     return count;
+}
+
+bool chengi_watchdog_all_sleep(void)
+{
+    bool all = true;
+    chengi_latch_acquire(&dog.latch);
+    for (struct link *link = dog.workers.next; link != NULL && link != &dog.workers && all;
+         link = link->next) {
+        struct worker *worker = CHENGI_CONTAINER(link, struct worker, watched.link);
+        all = load_relaxed(&worker->sleeping) && !worker->watched.loop; /* stale: the second look sees it */
+    }
+    chengi_latch_release(&dog.latch);
+    return all;
+}
+
+bool chengi_watchdog_is_root(const struct cheng_task *task)
+{
+    bool found = false;
+    chengi_latch_acquire(&dog.latch);
+    for (struct link *link = dog.workers.next; link != NULL && link != &dog.workers && !found;
+         link = link->next)
+        found = load_relaxed(&CHENGI_CONTAINER(link, struct worker, watched.link)->root) == task;
+    chengi_latch_release(&dog.latch);
+    return found;
 }
 
 struct hog {
@@ -109,6 +134,7 @@ static void *watch(void *unused)
         chengi_latch_release(&dog.latch);
         for (unsigned i = 0; i < count; i++)
             tell(&found[i]);
+        chengi_watch_sleep(chengi_host_now());
         chengi_host_wait(&dog.news, news, chengi_host_now() + limit / LOOKS, false);
         chengi_latch_acquire(&dog.latch);
     }

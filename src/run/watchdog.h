@@ -3,6 +3,8 @@
 #ifndef CHENG_RUN_WATCHDOG_H
 #define CHENG_RUN_WATCHDOG_H
 
+#include <stdbool.h>
+
 struct cheng_task;
 struct worker;
 
@@ -12,6 +14,10 @@ void chengi_watchdog_leave(struct worker *worker);
 
 /* Who runs on the workers that there are, `room` at the most; none if others keep the list of them latched. */
 unsigned chengi_watchdog_running(struct cheng_task **out, unsigned room);
+
+/* Whether all workers sleep, and none is a loop's; whether the task is the thread of one. By the watchdog only. */
+bool chengi_watchdog_all_sleep(void);
+bool chengi_watchdog_is_root(const struct cheng_task *task);
 
 /* In a fork's child: nobody watches, and no worker has come along but the caller's. */
 void chengi_watchdog_after_fork(void);

@@ -62,6 +62,7 @@ struct watched {
     uint32_t tick;             /* as it was seen last */
     int64_t since_ns;          /* when it was seen first */
     bool told;
+    bool loop; /* anybody may wake it: set before it is entered */
 };
 
 struct worker {

@@ -12,6 +12,7 @@
 #include "run/runner.h"
 #include "run/watchdog.h"
 #include "run/worker.h"
+#include "see/dump.h"
 #include "task/coroutine.h"
 
 enum { TRIES = 1000, RUNNING_MOST = 256 };
@@ -162,9 +163,14 @@ static void describe_wait(struct text *text, const struct view *view)
     }
 }
 
+static const struct cheng_task *caller(void)
+{
+    return (const struct cheng_task *)(const void *)chengi_self;
+}
+
 static bool runs(const struct dump *dump, const struct cheng_task *task, const struct view *view)
 {
-    bool found = view->kind == CHENG_THREAD || task == chengi_runner_self();
+    bool found = view->kind == CHENG_THREAD || task == caller();
     for (unsigned i = 0; i < dump->running_count && !found; i++)
         found = dump->running[i] == task;
     return found;
@@ -173,8 +179,7 @@ static bool runs(const struct dump *dump, const struct cheng_task *task, const s
 /* Only the task itself changes them: so they stay as they are where it cannot run while we look. */
 static bool stands_still(const struct cheng_task *task)
 {
-    return task == chengi_runner_self() ||
-           (chengi_worker != NULL && load_relaxed(&task->worker) == chengi_worker);
+    return task == caller() || (chengi_worker != NULL && load_relaxed(&task->worker) == chengi_worker);
 }
 
 /* Who is told of one may let the task go on, and so change them, or end it: so each is looked for anew. */
@@ -192,10 +197,15 @@ static void tell_suspended(const struct dump *dump, const struct cheng_task *tas
 
 void cheng_dump(void (*line)(const char *text, void *context), void *context)
 {
+    chengi_runner_self(); /* the caller is among them */
+    chengi_dump(line, context);
+}
+
+void chengi_dump(void (*line)(const char *text, void *context), void *context)
+{
     struct dump dump = { .line = line, .context = context };
     struct cheng_task *task;
     struct view view;
-    chengi_runner_self(); /* the caller is among them */
     dump.running_count = chengi_watchdog_running(dump.running, RUNNING_MOST);
     for (uint32_t slot = 0; (task = chengi_runner_at(slot)) != NULL; slot++) {
         struct text text = { .length = 0 };

@@ -267,6 +267,14 @@ void cheng_timer_free(cheng_timer *timer)
         free(timer);
 }
 
+bool chengi_timers_are_set(void)
+{
+    chengi_latch_acquire(&watch.latch);
+    bool set = watch.runs && chengi_wheel_next(&watch.wheel) != 0;
+    chengi_latch_release(&watch.latch);
+    return set;
+}
+
 void chengi_timers_after_fork(void)
 {
     watch.latch = (struct latch){ 0 };

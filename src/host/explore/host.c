@@ -54,6 +54,16 @@ int chengi_host_start_on(const unsigned *cpus, size_t count, void *(*entry)(void
     return -EINVAL;
 }
 
+unsigned chengi_host_threads(void)
+{
+    return 0;
+}
+
+bool chengi_host_handles_signals(void)
+{
+    return false;
+}
+
 void chengi_host_enter_own_thread(const char *name)
 {
     chengi_host_set_thread_name(name);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,6 +55,13 @@ int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), v
 int chengi_host_set_thread_value(void *value)
 {
     return -pthread_setspecific(end_key, value);
+}
+
+/* Each has a folder, which counts as one link more of the folder around it. */
+unsigned chengi_host_threads(void)
+{
+    struct stat tasks;
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 2 ? (unsigned)tasks.st_nlink - 2 : 0;
 }
 
 /* The program's own mask: that of the first of our threads, since later ones may be started by ours. */
@@ -183,9 +191,29 @@ bool chengi_host_is_main_thread(uint64_t thread_id)
     return thread_id == (uint64_t)getpid();
 }
 
+/* Held by nobody. */
+static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF };
+
+static bool is_fault(int number)
+{
+    bool found = false;
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        found = found || faults[i] == number;
+    return found;
+}
+
+bool chengi_host_handles_signals(void)
+{
+    struct sigaction action;
+    for (int number = 1; number < NSIG; number++)
+        if (!is_fault(number) && sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+            action.sa_handler != SIG_IGN)
+            return true;
+    return false;
+}
+
 static void block_signals(void)
 {
-    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF };
     sigset_t set;
     sigfillset(&set);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)

@@ -96,6 +96,7 @@ static const struct rule rules[] = {
     LASTING("memfd_create", NULL, NO_DESCRIPTOR, EPERM, ENOSYS),
     LASTING("ftruncate", NULL, ENOSPC, ENOMEM, EFBIG),
     RULE("fstat", NULL, ENOMEM),
+    RULE("stat", NULL, ENOENT, ENOMEM), /* no /proc */
     LASTING("fstatfs", NULL, EOVERFLOW, EIO, ENOSYS),
     RULE("fcntl", "chengi_sys_open_at_once", EPERM),
     NEVER("fcntl", "chengi_sys_close_at_once", "F_GETFL of an open descriptor"),

@@ -203,6 +203,7 @@ CALL(ssize_t, getrandom, (void *buffer, size_t size, unsigned flags), (buffer, s
 CALL(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, NEW_DESCRIPTOR)
 CALL(int, ftruncate, (int fd, off_t size), (fd, size), -1, NOTHING)
 CALL(int, fstat, (int fd, struct stat *status), (fd, status), -1, NOTHING)
+CALL(int, stat, (const char *path, struct stat *out), (path, out), -1, NOTHING)
 CALL(int, fstatfs, (int fd, struct statfs *status), (fd, status), -1, NOTHING)
 CALL(int, lstat, (const char *path, struct stat *status), (path, status), -1, NOTHING)
 CALL(int, linkat, (int from, const char *path, int to, const char *name, int flags),

@@ -82,6 +82,27 @@ SCENARIO(signal_prepare, ENOMEM, EAGAIN)
     return cheng_signal_prepare();
 }
 
+static cheng_event told;
+
+static void tell(const cheng_incident *incident)
+{
+    if (incident->kind == CHENG_ASLEEP)
+        cheng_event_set(&told);
+}
+
+/* A look that fails is silent; the next one tells. */
+SCENARIO(everything_sleeps, ENOMEM, EAGAIN)
+{
+    cheng_incident_hook *former = cheng_set_incident_hook(tell);
+    cheng_event_clear(&told);
+    int rc = cheng_watch(2 * CHENG_MILLISECOND);
+    if (rc == 0)
+        rc = cheng_event_wait(&told);
+    expect(cheng_watch(0) == 0);
+    cheng_set_incident_hook(former);
+    return rc;
+}
+
 SCENARIO(later, ENOMEM, EAGAIN)
 {
     cheng_task *task = NULL;
