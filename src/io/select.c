@@ -131,6 +131,7 @@ static uintptr_t rank_of(const cheng_case *c)
 static void prepare(struct call *call)
 {
     memset(call->points, 0, (call->n + 1) * sizeof *call->points);
+    call->woken = -1;
     for (size_t i = 0; i < call->n; i++) {
         cheng_case *c = &call->cases[i];
         call->waits[i].point = &call->points[i];
