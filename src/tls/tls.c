@@ -105,7 +105,8 @@ static int decrypt(struct cheng_tls *t, void *buffer, size_t size, size_t *got)
     if (dry) /* OpenSSL would make a buffer, ask for more, and free it */
         return WANTS_INPUT;
     rc = outcome(t, SSL_read_ex(t->ssl, buffer, size, got));
-    (void)send_some(t); /* an alert, if any: what does not go now goes with the next record */
+    if (!t->writing) /* else it goes with what the writer has. It may be just about to wait: one of us would be busy */
+        (void)send_some(t); /* an alert, if any: what does not go now goes with the next record */
     return rc;
 }
 
