@@ -125,14 +125,34 @@ struct host_event {
 struct host_poller {
     uint64_t id; /* never 0, never used again */
     int epoll, wake;
+    struct uring *uring; /* host/linux: instead of epoll, which is -1 then */
 };
 
 int chengi_host_poller_open(struct host_poller *poller);
+/* The same; `epoll` is a descriptor that can be waited for like any other. */
+int chengi_host_poller_open_nested(struct host_poller *poller);
 void chengi_host_poller_close(struct host_poller *poller);
-/* Reports both directions, once for each change (edge), until the descriptor is closed. */
+/* Reports both directions, once for each change (edge), until chengi_host_close. */
 int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data);
-/* Reports once, then keeps the descriptor silent until it is armed again. */
+/* Reports once, then keeps the descriptor silent until it is armed again. For 0 events: nobody waits any more, and the
+ * poller must not keep the file open after the descriptor is closed; an event may come all the same. */
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data);
+/* Closes a descriptor that may be watched. Any thread; if it is watched by another's poller, that may close it a little
+ * later. */
+void chengi_host_close(int fd);
+
+/* Reading from a file or writing to it. */
+struct host_transfer {
+    bool write;
+    int fd;
+    void *buffer; /* only read from by a write */
+    size_t size;
+    uint64_t offset; /* UINT64_MAX: where the file's place is */
+};
+/* Begins it; it ends with one event, whose `ready` is the result, an int: a count or a negative errno. -ENOTSUP: by
+ * another way only. */
+int chengi_host_poller_transfer(struct host_poller *poller, const struct host_transfer *transfer,
+                                uint64_t data);
 /* Waits for events until the deadline (0: for ever, negative: do not wait) or a notify; returns how many,
  * or a negative errno. */
 int chengi_host_poller_wait(struct host_poller *poller, struct host_event *events, unsigned room,

@@ -38,7 +38,7 @@ static int open_poller(struct race *race)
 {
     if (race->live == 0 || race->poller.id != 0)
         return 0;
-    int rc = chengi_host_poller_open(&race->poller);
+    int rc = chengi_host_poller_open_nested(&race->poller);
     for (uint32_t i = 0; rc == 0 && i < race->live; i++)
         rc = give_to_poller(race, race->attempts[i].socket);
     if (rc < 0 && race->poller.id != 0) { /* else those that it lacks would not be waited for */

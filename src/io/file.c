@@ -1,5 +1,5 @@
-/* Files, pipes and terminals. What may block is done by a helper thread, but a coroutine first tries what the system may do
- * from its memory, which takes less than to ask another thread; what may be polled is waited for first, and
+/* Files, pipes and terminals. What may block is done by the worker's poller, if that can, else by a helper thread, but a
+ * coroutine first tries what the system may do from its memory, which takes less; what may be polled is waited for first, and
  * then does not block: of a pipe that can be read, a read takes what is there; one that can be written has room for a
  * page. A terminal that can be written may still block a write, so a helper does it. */
 #include <cheng/file.h>
@@ -9,8 +9,11 @@
 #include <cheng/socket.h>
 #include <cheng/task.h>
 
+#include "base/compiler.h"
+#include "host/host.h"
 #include "io/sys_file.h"
 #include "io/sys_socket.h"
+#include "park/park.h"
 #include "run/worker.h"
 
 enum { PIPE_ROOM = 4096, AT_ONCE_MOST = 65536 }; /* of more, the copying alone would keep the worker */
@@ -52,12 +55,55 @@ static int perform(const void *argument, void *unused)
     return -EINVAL;
 }
 
+/* On the waiting coroutine's stack. */
+struct transfer_wait {
+    struct watch watch;
+    uint32_t done; /* parked on while 0; set and read by the worker's thread only */
+    int result;
+};
+
+static void on_transferred(struct watch *watch, unsigned result)
+{
+    struct transfer_wait *wait = CHENGI_CONTAINER(watch, struct transfer_wait, watch);
+    wait->result = (int)result;
+    store_relaxed(&wait->done, 1);
+    chengi_unpark(&wait->done, 1);
+}
+
+/* -ENOTSUP: not by the poller. */
+static int transfer(const struct request *r)
+{
+    const struct why why = { CHENGI_WAIT_OFFLOAD, NULL, NULL };
+    bool write = r->operation == WRITE || r->operation == WRITE_AT;
+    bool at = r->operation == READ_AT || r->operation == WRITE_AT;
+    if (chengi_worker == NULL || (!write && r->operation != READ && r->operation != READ_AT) ||
+        (at && r->offset > INT64_MAX)) /* which the system has an error for */
+        return -ENOTSUP;
+    struct transfer_wait wait = { .watch = { on_transferred } };
+    int rc = chengi_host_poller_transfer(
+        &chengi_worker->poller,
+        &(struct host_transfer){ .write = write,
+                                 .fd = r->fd,
+                                 .buffer = write ? (void *)(uintptr_t)r->data : r->buffer,
+                                 .size = r->size,
+                                 .offset = at ? r->offset : UINT64_MAX },
+        (uint64_t)(uintptr_t)&wait.watch);
+    if (rc < 0)
+        return rc;
+    chengi_worker->polls = true;
+    while (!load_relaxed(&wait.done)) /* the buffer is the kernel's until then */
+        chengi_park(&wait.done, 0, 0, &why, CHENGI_PARK_UNCANCELLABLE);
+    return wait.result == -EAGAIN ? -ENOTSUP : wait.result; /* a file that is not to block */
+}
+
 static int offload(const struct request *request)
 {
     int rc;
-    do
-        rc = cheng_cancelled() ? -ECANCELED : cheng_offload(perform, request, NULL);
-    while (rc == -EINTR);
+    do {
+        rc = cheng_cancelled() ? -ECANCELED : transfer(request);
+        if (rc == -ENOTSUP)
+            rc = cheng_offload(perform, request, NULL);
+    } while (rc == -EINTR);
     return rc;
 }
 

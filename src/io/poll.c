@@ -143,6 +143,8 @@ static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadli
         return 0;
     }
     forget(d, &wait);
+    if (d->reader == NULL && d->writer == NULL)
+        chengi_host_poller_arm(d->poller, fd, 0, 0);
     if (rc == -ETIMEDOUT && look(fd, events, ready) == 0) /* past from the start: the one try */
         return 0;
     if (rc == -EPERM) { /* the system does not poll such a file: it is always ready */

@@ -141,7 +141,7 @@ int chengi_socket_enter(struct cheng_socket *s, uint32_t who)
 void chengi_socket_leave(struct cheng_socket *s, uint32_t who)
 {
     if (unlikely(__atomic_sub_fetch(&s->users, who, __ATOMIC_ACQ_REL) == CLOSING))
-        chengi_sys_close(s->fd);
+        chengi_host_close(s->fd);
 }
 
 void cheng_socket_close(cheng_socket *s)
@@ -150,7 +150,7 @@ void cheng_socket_close(cheng_socket *s)
     if (users & CLOSING)
         return;
     if (users == 0) {
-        chengi_sys_close(s->fd);
+        chengi_host_close(s->fd);
         return;
     }
     __atomic_fetch_or(&s->in, CLOSED, __ATOMIC_SEQ_CST);

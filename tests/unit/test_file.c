@@ -35,6 +35,8 @@ TEST_EVERYWHERE(life_of_a_file)
     assert_memory_equal(buffer, "hello there", 11);
     assert_int_equal(cheng_read_at(fd, 11, buffer, sizeof buffer, &n), 0);
     assert_int_equal(n, 0);
+    assert_int_equal(cheng_read_at(fd, UINT64_MAX, buffer, sizeof buffer, &n), -EINVAL);
+    assert_int_equal(cheng_write_at(fd, UINT64_MAX, "x", 1), -EINVAL);
     assert_int_equal(cheng_read(fd, buffer, sizeof buffer, &n), 0); /* the place is behind what was written */
     assert_int_equal(n, 0);
     assert_int_equal(lseek(fd, 6, SEEK_SET), 6);

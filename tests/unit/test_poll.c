@@ -110,6 +110,18 @@ TEST_EVERYWHERE(numbers_are_used_again)
     }
 }
 
+/* Who has stopped waiting holds nothing back: the other side learns of the end at once. */
+TEST_EVERYWHERE(closed_after_a_time_out)
+{
+    int fds[2];
+    char byte;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(cheng_poll(fds[0], CHENG_READABLE, NULL, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+    close(fds[0]);
+    assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT), 0);
+    close(fds[1]);
+}
+
 /* ---- two who wait ---- */
 
 struct waiting {

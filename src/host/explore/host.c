@@ -145,6 +145,12 @@ int chengi_host_poller_open(struct host_poller *poller)
     return 0;
 }
 
+int chengi_host_poller_open_nested(struct host_poller *poller)
+{
+    (void)poller;
+    return -ENOTSUP;
+}
+
 void chengi_host_poller_close(struct host_poller *poller)
 {
     (void)poller;
@@ -159,6 +165,18 @@ int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data)
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data)
 {
     (void)poller, (void)fd, (void)events, (void)data;
+    return -ENOTSUP;
+}
+
+void chengi_host_close(int fd)
+{
+    close(fd);
+}
+
+int chengi_host_poller_transfer(struct host_poller *poller, const struct host_transfer *transfer,
+                                uint64_t data)
+{
+    (void)poller, (void)transfer, (void)data;
     return -ENOTSUP;
 }
 

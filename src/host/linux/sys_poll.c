@@ -1,4 +1,4 @@
-/* Waiting for descriptors: epoll for workers, poll for threads. */
+/* Waiting for descriptors: epoll for workers, or io_uring where it is wanted and allowed; poll for threads. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
-#include "host/host.h"
+#include "host/linux/sys_uring.h"
 
 enum { BATCH = 64 };
 static const uint64_t wake_data = UINT64_MAX; /* the event of the wake descriptor */
@@ -40,9 +40,14 @@ void chengi_host_wake_fd_close(int wake_fd)
     close(wake_fd);
 }
 
-int chengi_host_poller_open(struct host_poller *poller)
+static uint64_t new_id(void)
 {
     static uint64_t opened;
+    return __atomic_add_fetch(&opened, 1, __ATOMIC_RELAXED);
+}
+
+int chengi_host_poller_open_nested(struct host_poller *poller)
+{
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         return -errno;
@@ -55,20 +60,40 @@ int chengi_host_poller_open(struct host_poller *poller)
             close(wake);
         return rc;
     }
-    poller->id = __atomic_add_fetch(&opened, 1, __ATOMIC_RELAXED);
-    poller->epoll = epoll;
-    poller->wake = wake;
+    *poller = (struct host_poller){ .id = new_id(), .epoll = epoll, .wake = wake };
     return 0;
+}
+
+static int open_uring(struct host_poller *poller)
+{
+    struct uring *uring;
+    uint64_t id = new_id();
+    int wake = chengi_host_wake_fd_open(), rc = wake < 0 ? wake : chengi_uring_open(&uring, id, wake);
+    if (rc == 0)
+        *poller = (struct host_poller){ .id = id, .epoll = -1, .wake = wake, .uring = uring };
+    else if (wake >= 0)
+        close(wake);
+    return rc;
+}
+
+int chengi_host_poller_open(struct host_poller *poller)
+{
+    return chengi_uring_is_wanted() && open_uring(poller) == 0 ? 0 : chengi_host_poller_open_nested(poller);
 }
 
 void chengi_host_poller_close(struct host_poller *poller)
 {
-    close(poller->epoll);
+    if (poller->uring != NULL)
+        chengi_uring_close(poller->uring, poller->id);
+    else
+        close(poller->epoll);
     close(poller->wake);
 }
 
 int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data)
 {
+    if (poller->uring != NULL)
+        return chengi_uring_watch(poller->uring, fd, data);
     struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = data };
     if (epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
         return 0;
@@ -78,6 +103,10 @@ int chengi_host_poller_watch(struct host_poller *poller, int fd, uint64_t data)
 
 int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, uint64_t data)
 {
+    if (poller->uring != NULL)
+        return chengi_uring_arm(poller->uring, fd, events, data);
+    if (events == 0)
+        return 0; /* closing is enough */
     struct epoll_event event = { .events = EPOLLONESHOT, .data.u64 = data };
     if (events & CHENGI_HOST_READABLE)
         event.events |= EPOLLIN | EPOLLRDHUP;
@@ -92,7 +121,19 @@ int chengi_host_poller_arm(struct host_poller *poller, int fd, unsigned events, 
     return -errno;
 }
 
-static unsigned ready_of_epoll(uint32_t events)
+void chengi_host_close(int fd)
+{
+    if (!chengi_uring_let_go(fd))
+        close(fd);
+}
+
+int chengi_host_poller_transfer(struct host_poller *poller, const struct host_transfer *transfer,
+                                uint64_t data)
+{
+    return poller->uring == NULL ? -ENOTSUP : chengi_uring_transfer(poller->uring, transfer, data);
+}
+
+unsigned chengi_ready_of_epoll(uint32_t events)
 {
     unsigned ready = 0;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -104,17 +145,18 @@ static unsigned ready_of_epoll(uint32_t events)
     return ready;
 }
 
+int64_t chengi_time_left(int64_t deadline_ns)
+{
+    int64_t left = deadline_ns > 0 ? deadline_ns - chengi_host_now() : 0;
+    return left > 0 ? left : 0;
+}
+
 /* Time until the deadline, for a call that takes a relative one; false: never. */
 static bool remaining(int64_t deadline_ns, struct timespec *t)
 {
-    int64_t left = 0;
+    int64_t left = chengi_time_left(deadline_ns);
     if (deadline_ns == 0)
         return false;
-    if (deadline_ns > 0) {
-        left = deadline_ns - chengi_host_now();
-        if (left < 0)
-            left = 0;
-    }
     t->tv_sec = left / 1000000000;
     t->tv_nsec = left % 1000000000;
     return true;
@@ -144,6 +186,8 @@ static int epoll_wait_ns(int epoll, struct epoll_event *batch, int room, const s
 int chengi_host_poller_wait(struct host_poller *poller, struct host_event *events, unsigned room,
                             int64_t deadline_ns)
 {
+    if (poller->uring != NULL)
+        return chengi_uring_wait(poller->uring, events, room, deadline_ns);
     struct epoll_event batch[BATCH];
     struct timespec t;
     int count = 0;
@@ -155,7 +199,8 @@ int chengi_host_poller_wait(struct host_poller *poller, struct host_event *event
         if (batch[i].data.u64 == wake_data)
             wake_fd_drain(poller->wake);
         else
-            events[count++] = (struct host_event){ batch[i].data.u64, ready_of_epoll(batch[i].events) };
+            events[count++] =
+                (struct host_event){ batch[i].data.u64, chengi_ready_of_epoll(batch[i].events) };
     }
     return count;
 }
