@@ -60,6 +60,14 @@ static void forget(struct descriptor *d, const struct poll_wait *wait)
         d->writer = NULL;
 }
 
+/* Who stops waiting, though nothing has come. */
+static void leave(struct descriptor *d, const struct poll_wait *wait)
+{
+    forget(d, wait);
+    if (d->reader == NULL && d->writer == NULL)
+        chengi_host_poller_arm(d->poller, d->fd, 0, 0);
+}
+
 static void tell(struct descriptor *d, struct poll_wait *wait, unsigned events)
 {
     forget(d, wait);
@@ -142,9 +150,7 @@ static int poll_coroutine(int fd, unsigned events, unsigned *ready, cheng_deadli
         *ready = wait.ready;
         return 0;
     }
-    forget(d, &wait);
-    if (d->reader == NULL && d->writer == NULL)
-        chengi_host_poller_arm(d->poller, fd, 0, 0);
+    leave(d, &wait);
     if (rc == -ETIMEDOUT && look(fd, events, ready) == 0) /* past from the start: the one try */
         return 0;
     if (rc == -EPERM) { /* the system does not poll such a file: it is always ready */
@@ -230,7 +236,7 @@ static int await(const cheng_case *c, struct select_wait *wait)
 static int stop_waiting(const cheng_case *c, struct select_wait *wait)
 {
     if (chengi_worker != NULL)
-        forget(descriptor_of(chengi_worker, fd_of(c)), (const struct poll_wait *)wait->room);
+        leave(descriptor_of(chengi_worker, fd_of(c)), (const struct poll_wait *)wait->room);
     return 0;
 }
 

@@ -237,7 +237,7 @@ static int watch_points(struct host_poller *poller, const struct park_point *poi
         for (size_t k = 0; k < n && points[i].events != 0; k++) /* both directions are armed at once */
             events |= points[k].fd == points[i].fd ? points[k].events : 0;
         if (events != 0 && poller->id == 0)
-            rc = chengi_host_poller_open(poller);
+            rc = chengi_host_poller_open_nested(poller);
         if (events != 0 && rc == 0)
             rc = chengi_host_poller_arm(poller, points[i].fd, events, 0);
     }
