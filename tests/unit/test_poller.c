@@ -268,8 +268,7 @@ static void *watch_too(void *argument)
     assert_int_equal(chengi_host_poller_watch(&strangers->poller, strangers->fd, 7), 0);
     __atomic_store_n(&strangers->watching, 1, __ATOMIC_SEQ_CST);
     while (!__atomic_load_n(&strangers->stop, __ATOMIC_SEQ_CST))
-        chengi_host_poller_wait(&strangers->poller, events, ROOM,
-                                chengi_host_now() + 100 * CHENG_MILLISECOND);
+        chengi_host_poller_wait(&strangers->poller, events, ROOM, chengi_host_now() + 5 * CHENG_MILLISECOND);
     chengi_host_poller_close(&strangers->poller);
     __atomic_store_n(&strangers->stopped, 1, __ATOMIC_SEQ_CST);
     return NULL;
