@@ -2,13 +2,15 @@
 #include "unit/actors.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/time.h>
 
 static cheng_semaphore units, turn[2];
 static cheng_event rung;
 static cheng_queue *queue;
-static volatile sig_atomic_t released, put, full, storm;
-static int taken, got, rings, went;
+static volatile sig_atomic_t released, put, full;
+static atomic_int storm, taken, rings, went;
+static int got;
 
 static void on_signal(int number)
 {
