@@ -250,8 +250,8 @@ TEST(a_call_that_blocks)
     cheng_fn *own = read_blocking;
     assert_int_equal(pipe(pipe_ends), 0);
     stepped = 0;
-    assert_int_equal(cheng_start(&helper, CHENG_THREAD, write_after_a_while, NULL, 0, NULL), 0);
     int64_t begun = cheng_clock_ns();
+    assert_int_equal(cheng_start(&helper, CHENG_THREAD, write_after_a_while, NULL, 0, NULL), 0);
     assert_int_equal(run_reader(own), 1);
     assert_true(cheng_clock_ns() - begun >= 30 * CHENG_MILLISECOND);
     assert_int_equal(cheng_join(helper, NULL), 0);
