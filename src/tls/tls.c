@@ -9,6 +9,7 @@
 #include "tls/tls.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,14 +48,19 @@ static int send_all(struct cheng_tls *t, cheng_deadline deadline)
     return rc;
 }
 
-/* By the only reader, when OpenSSL has taken all that there was. */
+/* When OpenSSL has taken all that there was. One at a time: a writer may need input, too. */
 static int receive(struct cheng_tls *t, cheng_deadline deadline)
 {
     size_t got = 0;
+    if (t->receiving)
+        return cheng_condition_wait_until(&t->came, &t->lock, deadline);
     t->in.from = t->in.to = 0;
+    t->receiving = true;
     cheng_lock_release(&t->lock);
     int rc = cheng_socket_read_until(t->socket, t->received, sizeof t->received, &got, deadline);
     cheng_lock_acquire(&t->lock);
+    t->receiving = false;
+    cheng_condition_notify(&t->came, UINT_MAX);
     t->in.to = got;
     if (rc == 0 && got == 0)
         return chengi_tls_say(-ECONNABORTED, "the peer has ended the connection without close_notify");
@@ -119,6 +125,17 @@ static int encrypt(struct cheng_tls *t, const void *data, size_t size, size_t *p
         return -EPIPE;
     rc = outcome(t, SSL_write_ex(t->ssl, data, size < CHENGI_TLS_RECORD ? size : CHENGI_TLS_RECORD, put));
     return rc <= 0 ? rc : fail(t); /* it has nothing to wait for */
+}
+
+/* OpenSSL says nothing while it is in the middle of a message about the connection, such as a ticket in several records: it must
+ * have the rest first. */
+static int settle(struct cheng_tls *t, cheng_deadline deadline)
+{
+    int rc;
+    while ((rc = begin(t)) == 0 && SSL_in_init(t->ssl))
+        if ((rc = outcome(t, SSL_do_handshake(t->ssl))) != WANTS_INPUT || (rc = receive(t, deadline)) < 0)
+            break;
+    return rc == FINISHED ? fail(t) : rc;
 }
 
 /* ---- handshakes ---- */
@@ -305,7 +322,8 @@ int cheng_tls_write_until(cheng_tls *t, const void *data, size_t size, cheng_dea
         t->writing = true;
         rc = send_all(t, deadline);
         for (size_t put = 0, done = 0; rc == 0 && done < size; done += put)
-            if ((rc = encrypt(t, (const char *)data + done, size - done, &put)) == 0)
+            if ((rc = settle(t, deadline)) == 0 &&
+                (rc = encrypt(t, (const char *)data + done, size - done, &put)) == 0)
                 rc = send_all(t, deadline);
         t->writing = false;
     }
@@ -324,7 +342,7 @@ int cheng_tls_finish_until(cheng_tls *t, cheng_deadline deadline)
         if (t->writing)
             break;
         t->writing = true;
-        rc = begin(t);
+        rc = settle(t, deadline);
         if (rc == 0 && !(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(t->ssl) < 0)
             rc = fail(t);
         if (rc == 0)

@@ -6,6 +6,7 @@
 #ifndef CHENG_TLS_TLS_H
 #define CHENG_TLS_TLS_H
 
+#include <cheng/condition.h>
 #include <cheng/lock.h>
 #include <cheng/tls.h>
 
@@ -28,6 +29,8 @@ struct cheng_tls {
     cheng_socket *socket;
     bool owns_socket;
     bool reading, writing; /* somebody is, and may be waiting */
+    bool receiving;        /* one of them, from the socket into `received` */
+    cheng_condition came;  /* that has ended */
     int failed;            /* what OpenSSL did not survive; 0: all is well */
     struct {
         size_t from, to, room;
