@@ -1,7 +1,7 @@
 /* cheng/select.h: wait for the first of several things (Go: select; Python: gevent.wait, gevent.iwait, select.select).
  *
- * Each case is what one call would wait for. Of the cases that can be done at once, one is taken at random, each as
- * likely as any other; if there is none, the caller blocks until one can. One case is done, never two, and nothing is
+ * Each case is what one call would wait for. Of the cases that can be done at once, one is taken at random: of two, each as
+ * likely as the other, of more, roughly; if there is none, the caller blocks until one can. One case is done, never two, and nothing is
  * consumed of the others.
  *
  * @code

@@ -130,7 +130,9 @@ CHENG_API cheng_reader cheng_tls_reader(cheng_tls *t, char *buffer, size_t size)
 CHENG_API CHENG_NODISCARD int cheng_tls_finish_until(cheng_tls *t, cheng_deadline deadline);
 
 /* Frees it, which nobody else may be using, and the socket that cheng_tls_connect made. Does not block, and tells the
- * peer nothing: without a finish before, it sees a cut. NULL is allowed. */
+ * peer nothing: without a finish before, it sees a cut. With one, what the peer has said is thrown away; what it says later
+ * makes TCP drop what it has not taken by then, so be sure of the last words by reading until the peer has finished, too. NULL
+ * is allowed. */
 CHENG_API void cheng_tls_free(cheng_tls *t);
 
 /* Its socket, to ask for its peer, or to close it from any task, which wakes who waits: -EBADF. Not to read or write. */

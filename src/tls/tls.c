@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 
 enum { WANTS_INPUT = 1, FINISHED = 2 }; /* of outcome, besides 0 and errors */
+enum { DRAINS_MOST = 8 };
 
 /* ---- the socket's side ---- */
 
@@ -260,10 +261,22 @@ int cheng_tls_connect(cheng_tls **out, const char *host, const char *service, co
     return cheng_tls_connect_until(out, host, service, config, CHENG_FOREVER);
 }
 
+/* A close with something unread makes TCP drop what the peer has not taken yet; and there is always something, tickets, in a client
+ * that only writes. */
+static void drain(struct cheng_tls *t)
+{
+    size_t got = 1;
+    for (int i = 0; i < DRAINS_MOST && got > 0; i++)
+        if (cheng_socket_read_until(t->socket, t->received, sizeof t->received, &got, CHENG_NOW) < 0)
+            break;
+}
+
 void cheng_tls_free(cheng_tls *t)
 {
     if (t == NULL)
         return;
+    if (t->ssl != NULL && (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
+        drain(t);
     SSL_free(t->ssl);
     if (t->owns_socket)
         cheng_socket_free(t->socket);

@@ -204,3 +204,24 @@ TEST(new_keys_without_end)
     unlink_stranger(&l);
     world_free(&w);
 }
+
+/* ---- one that never reads ---- */
+
+/* The server's tickets are unread when the client closes. */
+TEST_EVERYWHERE(who_only_speaks_is_heard)
+{
+    static char speech[512 << 10];
+    struct world w = world_new();
+    struct link_of_two l = link_two(&w);
+    size_t n;
+    assert_int_equal(cheng_tls_write(l.client.tls, speech, sizeof speech), 0);
+    assert_int_equal(cheng_tls_finish_until(l.client.tls, CHENG_FOREVER), 0);
+    cheng_tls_free(l.client.tls);
+    l.client.tls = NULL;
+    cheng_socket_close(l.pair.a);
+    assert_int_equal(cheng_tls_read_exactly(l.server.tls, speech, sizeof speech), 0);
+    assert_int_equal(cheng_tls_read(l.server.tls, speech, 1, &n), 0);
+    assert_int_equal(n, 0);
+    unlink_two(&l);
+    world_free(&w);
+}
