@@ -227,8 +227,11 @@ static CHENGI_NOINLINE int get_slowly(struct ring *ring, void *item, cheng_deadl
 {
     struct turn turn;
     int rc;
-    if (unlikely(chengi_in_handler != 0)) /* likewise */
-        return -EAGAIN;
+    if (unlikely(chengi_in_handler != 0)) { /* likewise; or it is closed */
+        turn = (struct turn){ .spins = 1 };
+        rc = wait_turn(ring, false, CHENG_NOW, &turn);
+        return rc < 0 ? rc : -EAGAIN;
+    }
     begin_turn(&turn, &ring->tail);
     do
         rc = wait_turn(ring, false, deadline, &turn);

@@ -211,6 +211,7 @@ TEST(queues)
     assert_int_equal(cheng_queue_get(bounded, &item), -EAGAIN);
     cheng_queue_close(bounded);
     assert_int_equal(cheng_queue_put(bounded, &item), -EPIPE);
+    assert_int_equal(cheng_queue_get(bounded, &item), -EPIPE);
     cheng_signal_leave();
     assert_int_equal(cheng_queue_put(other, &item), 0);
     cheng_queue_free(bounded);
