@@ -35,7 +35,8 @@
  * }
  * @endcode
  *
- * They are called in the order in which they were linked, by the task itself, after its function and its end hook (in a thread
+ * They are called in the order in which they were linked, by the task itself (for a coroutine that got no stack: by a thread of its
+ * workers), after its function and its end hook (in a thread
  * also after the destructors of C++ thread_locals), and before those who join it go on: when cheng_join has returned, each
  * link has been called and has returned. Linked to a task that has ended, it is called at once, by the caller. What the task did
  * is seen in the call. What has been told the status of a failure counts as one who has joined. In a fork's child, the links of
