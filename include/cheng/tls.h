@@ -72,8 +72,8 @@ enum cheng_tls_version { CHENG_TLS_1_2 = 0, CHENG_TLS_1_3 };
 
 enum cheng_tls_verify {
     CHENG_TLS_VERIFY_SERVER = 0, /* a client checks the server, a server asks its clients for nothing */
-    CHENG_TLS_VERIFY_BOTH,       /* and a server takes only clients with a certificate from ca_file */
-    CHENG_TLS_VERIFY_NOBODY      /* for experiments: it is not known who is at the other end */
+    CHENG_TLS_VERIFY_BOTH, /* and a server takes only clients with a certificate from ca_file, which must be given */
+    CHENG_TLS_VERIFY_NOBODY /* for experiments: it is not known who is at the other end */
 };
 
 typedef struct cheng_tls_options {

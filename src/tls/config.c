@@ -120,6 +120,9 @@ int cheng_tls_config_new(cheng_tls_config **out, const cheng_tls_options *option
     static const cheng_tls_options none;
     char text[CHENGI_TLS_TEXT] = "no helper thread";
     struct making making = { .options = options != NULL ? options : &none }, *argument = &making;
+    if (making.options->verify == CHENG_TLS_VERIFY_BOTH && making.options->ca_file == NULL)
+        return chengi_tls_say(
+            -EINVAL, "verify: both, without a ca_file: whoever has a public certificate would be let in");
     making.config = OPENSSL_zalloc(sizeof *making.config);
     if (making.config == NULL)
         return chengi_tls_say(-ENOMEM, "no memory");

@@ -16,6 +16,7 @@ TEST_EVERYWHERE(files)
     char garbage[32];
     FILE *file = file_in_memory(garbage);
     fputs("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n", file);
+    refused((cheng_tls_options){ .verify = CHENG_TLS_VERIFY_BOTH }, -EINVAL, "without a ca_file");
     refused((cheng_tls_options){ .ca_file = "/nowhere/ca.pem" }, -ENOENT, "/nowhere/ca.pem: No such file");
     refused((cheng_tls_options){ .certificate_file = "/nowhere/it.pem" }, -ENOENT,
             "/nowhere/it.pem: No such file");
