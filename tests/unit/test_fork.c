@@ -335,6 +335,7 @@ TEST(tasks_of_the_parent_have_ended)
     in_child(join_the_parents_tasks);
     for (int i = 0; i < 2; i++) {
         int status = -1;
+        wait_until_blocked(of_the_parent[i], CHENGI_WAIT_EVENT); /* cancelled before it begins, it would not run */
         cheng_cancel(of_the_parent[i]);
         assert_int_equal(cheng_join(of_the_parent[i], &status), 0);
         assert_int_equal(status, 0);
