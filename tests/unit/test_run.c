@@ -68,7 +68,7 @@ static unsigned marked(char *const *lows, unsigned count)
 }
 
 /* Pages go with a whole region, when somebody asks for it; until then they are used again before cold ones. */
-TEST(pages_of_free_stacks)
+TEST(pages_of_free_stacks) // novalgrind: counts pages, slowly
 {
     enum { COUNT = 3 * REGION };
     static struct stack *stacks[COUNT];
@@ -132,13 +132,13 @@ static int begin_and_end_many(const void *argument, void *result)
     return 0;
 }
 
-TEST(an_idle_worker_gives_pages_back)
+TEST(an_idle_worker_gives_pages_back) // novalgrind: counts pages, slowly
 {
     assert_int_equal(cheng_run(NULL, begin_and_end_many, &(bool){ true }, sizeof(bool)), 0);
     assert_int_equal(marked(lows_of_crowd, crowd), 0); /* the end of a runtime gives back what is left */
 }
 
-TEST(a_busy_worker_gives_pages_back)
+TEST(a_busy_worker_gives_pages_back) // novalgrind: counts pages, slowly
 {
     assert_int_equal(cheng_run(NULL, begin_and_end_many, &(bool){ false }, sizeof(bool)), 0);
 }
