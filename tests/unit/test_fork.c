@@ -164,7 +164,7 @@ static void join_in_the_slot_of_who_waited(void)
     cheng_task_free(task);
 }
 
-TEST(a_slot_of_the_parents) // notsan: noqemu: no threads in a threaded program's child
+TEST(a_slot_of_the_parents) // notsan: noasan: noqemu: no threads in a threaded program's child
 {
     cheng_lock_acquire(&mine);
     actor_start(&sleeper, IN_COROUTINE, want_mine, NULL);
@@ -227,7 +227,7 @@ static int fork_and_start(void *context)
     return cheng_sleep(CHENG_MILLISECOND);
 }
 
-TEST(from_a_thread_a_coroutine_and_cheng_run) // notsan: noqemu: no threads in a threaded program's child
+TEST(from_a_thread_a_coroutine_and_cheng_run) // notsan: noasan: noqemu: no threads in a threaded program's child
 {
     start_anew();
     for (unsigned i = 0; i < 6; i++) {
@@ -261,7 +261,7 @@ static int go_on_in_the_child(void *context)
     return 0;
 }
 
-TEST(a_coroutine_goes_on_in_the_child) // notsan: noqemu: no threads in a threaded program's child
+TEST(a_coroutine_goes_on_in_the_child) // notsan: noasan: noqemu: no threads in a threaded program's child
 {
     for (enum place place = IN_COROUTINE; place < PLACES; place++) {
         struct actor actor;
@@ -276,7 +276,7 @@ static void fork_again(void)
     in_child(start_anew);
 }
 
-TEST(a_child_of_a_child) // notsan: noqemu: no threads in a threaded program's child
+TEST(a_child_of_a_child) // notsan: noasan: noqemu: no threads in a threaded program's child
 {
     start_anew();
     in_child(fork_again);
@@ -291,7 +291,7 @@ static int wait_for_stop(const void *argument, void *result)
     return cheng_event_wait(&own) == -ECANCELED ? 0 : -EIO;
 }
 
-TEST(with_many_words_waited_for) // notsan: noqemu: no threads in a threaded program's child
+TEST(with_many_words_waited_for) // notsan: noasan: noqemu: no threads in a threaded program's child
 {
     enum { COUNT = 400 };
     static cheng_task *tasks[10 * COUNT];
@@ -387,7 +387,7 @@ static void use_what_was_hammered(void)
     start_anew();
 }
 
-TEST(while_eight_hammer_everything) // notsan: noqemu: no threads in a threaded program's child
+TEST(while_eight_hammer_everything) // notsan: noasan: noqemu: no threads in a threaded program's child
 {
     struct actor actors[HAMMERS];
     uint64_t seed = test_seed(), seeds[HAMMERS];

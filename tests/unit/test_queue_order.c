@@ -348,7 +348,7 @@ static void put_and_get_where_stacks_were(cheng_queue *queue)
 }
 
 /* The parent's getters do not come along: nothing is given to them. */
-TEST(a_child_has_no_waiting_parents) // notsan: noqemu: no threads in a threaded program's child
+TEST(a_child_has_no_waiting_parents) // notsan: noasan: noqemu: no threads in a threaded program's child
 {
     for (enum place place = 0; place < PLACES; place++) {
         cheng_queue *queue = make_queue_of(sizeof(int64_t), (cheng_queue_options){ .order = CHENG_LIFO });
