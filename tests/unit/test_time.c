@@ -96,7 +96,7 @@ static int sleep_and_sign(const void *argument, void *result)
 
 static int start_sleepers(const void *argument, void *result)
 {
-    cheng_deadline first = cheng_after(10 * CHENG_MILLISECOND);
+    cheng_deadline first = cheng_after((slowed_down() ? 500 : 10) * CHENG_MILLISECOND); /* all sleep by then */
     (void)argument, (void)result;
     for (int i = 0; i < SLEEPERS; i++) {
         struct {
