@@ -176,7 +176,7 @@ TEST(a_handler_ends_no_wait)
             wait_until_blocked(actor.self, waits[w].kind);
             disturb(waiter.thread);
             while (place != IN_COROUTINE && __atomic_load_n(&taken, __ATOMIC_RELAXED) == 0)
-                cheng_yield(); /* its thread may not have run since */
+                cheng_yield();
             if (place == IN_COROUTINE) /* the library's own threads leave signals to the program's */
                 assert_int_equal(__atomic_load_n(&taken, __ATOMIC_RELAXED), 0);
             else

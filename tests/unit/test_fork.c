@@ -227,7 +227,7 @@ static int fork_and_start(void *context)
     return cheng_sleep(CHENG_MILLISECOND);
 }
 
-TEST(from_a_thread_a_coroutine_and_cheng_run) // notsan: noasan: noqemu: no threads in a threaded program's child
+TEST(from_a_thread_a_coroutine_and_cheng_run) // notsan: noasan: noqemu: threads in a child
 {
     start_anew();
     for (unsigned i = 0; i < 6; i++) {
@@ -335,7 +335,7 @@ TEST(tasks_of_the_parent_have_ended)
     in_child(join_the_parents_tasks);
     for (int i = 0; i < 2; i++) {
         int status = -1;
-        wait_until_blocked(of_the_parent[i], CHENGI_WAIT_EVENT); /* cancelled before it begins, it would not run */
+        wait_until_blocked(of_the_parent[i], CHENGI_WAIT_EVENT); /* it has begun */
         cheng_cancel(of_the_parent[i]);
         assert_int_equal(cheng_join(of_the_parent[i], &status), 0);
         assert_int_equal(status, 0);

@@ -77,7 +77,7 @@ TEST(sleep_is_never_short)
     }
 }
 
-/* Sleepers wake in the order of their deadlines, whatever the order of their coming. */
+/* Sleepers wake in the order of their deadlines, whatever the order of their coming: all have come by the first. */
 enum { SLEEPERS = 40 };
 static int woken[SLEEPERS], woken_count;
 
@@ -96,7 +96,7 @@ static int sleep_and_sign(const void *argument, void *result)
 
 static int start_sleepers(const void *argument, void *result)
 {
-    cheng_deadline first = cheng_after((slowed_down() ? 500 : 10) * CHENG_MILLISECOND); /* all sleep by then */
+    cheng_deadline first = cheng_after((slowed_down() ? 500 : 10) * CHENG_MILLISECOND);
     (void)argument, (void)result;
     for (int i = 0; i < SLEEPERS; i++) {
         struct {
