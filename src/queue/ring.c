@@ -10,7 +10,7 @@
 #include "run/runner.h"
 
 enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 2 };
-enum { PATIENCE_LEAST = 100, PATIENCE_MOST = 3200 };
+enum { PATIENCE_LEAST = 100, PATIENCE_MOST = 3200, LOOK_AWAY = 10 }; /* relaxed rounds */
 
 int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity)
 {
@@ -88,8 +88,8 @@ static bool really_blocked(const struct ring *ring, uint64_t tail, uint64_t head
 
 /* One call's waiting. */
 struct turn {
-    unsigned spins; /* rounds left to look again */
-    unsigned spun;  /* rounds spent, 0 again after parking */
+    unsigned spins; /* relaxed rounds left before it parks */
+    bool spun;      /* since it last parked */
     unsigned flags;
 };
 
@@ -106,16 +106,25 @@ static void begin_turn(struct turn *turn, const struct ring_end *end)
 static void end_turn(const struct turn *turn, struct ring_end *end)
 {
     uint32_t patience = load_relaxed(&end->patience);
-    if (turn->spun != 0 && patience < PATIENCE_MOST)
+    if (turn->spun && patience < PATIENCE_MOST)
         store_relaxed(&end->patience, patience * 2);
 }
 
 static void lose_patience(struct turn *turn, struct ring_end *end)
 {
     uint32_t patience = load_relaxed(&end->patience);
-    if (turn->spun != 0 && patience > PATIENCE_LEAST)
+    if (turn->spun && patience > PATIENCE_LEAST)
         store_relaxed(&end->patience, patience / 2);
-    turn->spun = 0;
+    turn->spun = false;
+}
+
+/* Each look takes the lines that the other side is about to write. Who looked all the time would hold it back to one
+ * item for each exchange of a line, and stay right behind it for good: neither full nor empty, and five times slower
+ * than one after the other. So it leaves the ring alone for a few rounds, and the other gets ahead by a stretch. */
+static CHENGI_NOINLINE void look_away(struct turn *turn)
+{
+    for (unsigned i = 0; i < LOOK_AWAY && turn->spins > 0; i++, turn->spins--)
+        chengi_host_relax();
 }
 
 /* Waits until a put (get) may succeed, and returns 0; or tells why not. */
@@ -130,9 +139,8 @@ static int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, s
     if ((word & CLOSED) && (putting || ticket_of(word) == ticket_of(own)))
         return -EPIPE;
     if (!really_blocked(ring, putting ? own : word, putting ? word : own, putting)) {
-        chengi_host_relax(); /* bounded by what the other still has to do: a copy */
-        if (turn->spins > 0)
-            turn->spins--;
+        if (turn->spins > 0) /* bounded by what the other still has to do: a copy */
+            look_away(turn);
         else
             chengi_host_yield();
         return 0;
@@ -140,9 +148,8 @@ static int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, s
     if (chengi_is_now(deadline))
         return -EAGAIN;
     if (turn->spins > 0) {
-        turn->spins--;
-        turn->spun++;
-        chengi_host_relax();
+        turn->spun = true;
+        look_away(turn);
         return 0;
     }
     lose_patience(turn, end);
