@@ -42,7 +42,8 @@
  *
  *   -EPERM      it belongs to another task
  *   -EPIPE      next: the generator has ended
- *   -EBUSY      close, free: it goes on although it was told to end; set_parent, free: it is the present one
+ *   -EBUSY      close, free: it goes on although it was told to end; set_parent, free: it is the present one; free:
+ *               another's call that closes it has not returned
  *   -ELOOP      set_parent: it would be its own ancestor
  *   -ENOMEM     no memory for the coroutine, or for its stack when it begins; nothing has happened
  *   -EINVAL     no function; an error to throw that is not negative; a stack size out of bounds */

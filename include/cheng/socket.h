@@ -38,7 +38,7 @@
  *   -ETIMEDOUT   the deadline passed; a write may have sent a part
  *   -ECANCELED   the calling task was cancelled; a write may have sent a part
  *   -EPIPE       write: the peer is gone; read_exactly: it has finished before that
- *   -EMSGSIZE    receive_fds: more descriptors than there is room for
+ *   -EMSGSIZE    receive_fds: more descriptors than there is room for; they and the data with them are lost
  *   -EINVAL      connect, resolve: no host, or a name that is too long; poll, wait: no events; serve: no handler
  *   -ENOENT      connect, listen, resolve: no such host, service or path
  *   -EHOSTUNREACH  also: no name server answers

@@ -105,7 +105,7 @@ CHENG_API CHENG_NODISCARD int cheng_start(cheng_task **out, enum cheng_kind kind
 
 /* The same, but the function is called when the deadline is reached (gevent: spawn_later). The task is there from now on: it
  * can be joined, and a cancel before its time ends it with -ECANCELED. A thread takes up a thread while it waits, a coroutine
- * a page; a cheng_timer (cheng/timer.h) neither. */
+ * a page; a cheng_timer (cheng/timer.h) neither. The argument may have 32 bytes less than cheng_start's. */
 CHENG_API CHENG_NODISCARD int cheng_start_later(cheng_task **out, enum cheng_kind kind, cheng_deadline when,
                                                 cheng_fn *function, const void *arg, size_t arg_size,
                                                 const cheng_task_options *options);

@@ -10,6 +10,12 @@
 #define CHENGI_NOINLINE __attribute__((noinline))
 #define CHENGI_CACHE_LINE 64
 
+/* The half of a word of 64 bits that counts its least: what waits look at. */
+static inline uint32_t *chengi_low_half(uint64_t *word)
+{
+    return (uint32_t *)(void *)word + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 1);
+}
+
 /* Memory orders are spelled out at each use; these only shorten the built-ins' names. */
 #define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)

@@ -278,11 +278,13 @@ int chengi_sys_receive_fds(int fd, void *buffer, size_t size, int *fds, size_t r
     if (n < 0)
         return -errno;
     size_t have = 0;
+    /* others may come first: credentials, if whoever made an adopted socket asked for them */
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-        have = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(got, CMSG_DATA(header), have * sizeof(int));
-    }
+    for (; header != NULL && have == 0; header = CMSG_NXTHDR(&message, header))
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+            have = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            memcpy(got, CMSG_DATA(header), have * sizeof(int));
+        }
     if (have > room ||
         (message.msg_flags & MSG_CTRUNC)) { /* truncated: more than can be sent here, or no descriptors */
         while (have > 0)

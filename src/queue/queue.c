@@ -208,15 +208,10 @@ size_t cheng_queue_size(const cheng_queue *queue)
  * see too few puts: its own item, and those of all who are done before (a is one chain of read-modify-writes), were taken,
  * which is after they were put. */
 
-static uint32_t *low_half(uint64_t *word)
-{
-    return (uint32_t *)(void *)word + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 1);
-}
-
 static void wake_joiners_if_all(cheng_queue *queue, uint64_t done)
 {
     if (done == puts_of(queue))
-        chengi_unpark(low_half(&queue->done), UINT_MAX);
+        chengi_unpark(chengi_low_half(&queue->done), UINT_MAX);
 }
 
 int cheng_queue_task_done(cheng_queue *queue)
@@ -245,7 +240,7 @@ int cheng_queue_join_until(cheng_queue *queue, cheng_deadline deadline)
             return 0;
         if (rc < 0 || chengi_is_now(deadline))
             return rc < 0 ? rc : -EAGAIN;
-        rc = chengi_park(low_half(&queue->done), (uint32_t)done, deadline.at_ns, &why, 0);
+        rc = chengi_park(chengi_low_half(&queue->done), (uint32_t)done, deadline.at_ns, &why, 0);
     }
 }
 

@@ -56,7 +56,7 @@ static inline void copy(void *to, const void *from, size_t size)
 /* The half of the word that waiters park on: it holds the flags and 30 bits of the ticket. */
 static inline uint32_t *low_half(struct ring_end *end)
 {
-    return (uint32_t *)(void *)&end->word + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 1);
+    return chengi_low_half(&end->word);
 }
 
 static inline uint64_t ticket_of(uint64_t word)

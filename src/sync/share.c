@@ -42,6 +42,8 @@ int cheng_lock_share(cheng_arena *arena, cheng_lock *lock)
 /* Its depth is written by each who acquires it. */
 int cheng_rlock_share(cheng_arena *arena, cheng_rlock *rlock)
 {
+    if (kind_of(arena, rlock, sizeof *rlock, _Alignof(cheng_rlock), CHENGI_ARENA_LOCK) == 0)
+        return -EINVAL;
     return cheng_lock_share(arena, &rlock->lock);
 }
 

@@ -33,12 +33,6 @@ static uint32_t round_of(uint64_t word)
     return (uint32_t)word & ~(uint32_t)WAITERS;
 }
 
-/* What waiters park on. */
-static uint32_t *low_half(cheng_wait_group *group)
-{
-    return (uint32_t *)(void *)&group->word + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 1);
-}
-
 int cheng_wait_group_add(cheng_wait_group *group, unsigned n)
 {
     uint64_t word = load_relaxed(&group->word);
@@ -61,7 +55,8 @@ int cheng_wait_group_done(cheng_wait_group *group)
             next = round_of(word) + (uint32_t)ROUND;
     } while (!cas_release(&group->word, &word, next)); /* partner: wait's acquire */
     if (count_of(next) == 0 && (word & WAITERS))
-        chengi_place_wake(kind, low_half(group), UINT32_MAX); /* the word is only an address here */
+        chengi_place_wake(kind, chengi_low_half(&group->word),
+                          UINT32_MAX); /* the word is only an address here */
     return 0;
 }
 
@@ -83,8 +78,8 @@ int cheng_wait_group_wait_until(cheng_wait_group *group, cheng_deadline deadline
     uint32_t round = round_of(word);
     while (rc == 0 && count_of(word) != 0 && round_of(word) == round) {
         if ((word & WAITERS) || cas_relaxed(&group->word, &word, word | WAITERS))
-            rc = chengi_place_wait(&place, low_half(group), round | (uint32_t)WAITERS, deadline.at_ns, &why,
-                                   0);
+            rc = chengi_place_wait(&place, chengi_low_half(&group->word), round | (uint32_t)WAITERS,
+                                   deadline.at_ns, &why, 0);
         word = load_acquire(&group->word); /* partner: done's release */
     }
     return rc;

@@ -27,6 +27,7 @@ struct cheng_coroutine {
     const char *site;    /* of the switch in which it is suspended */
     void **out;          /* where that switch wants what is passed to it */
     void *value;         /* what is passed to one that begins */
+    unsigned closers;    /* calls that close it, and look at it when they come back */
     bool asks;           /* suspended in cheng_generator_next, which tells the end by an error */
     struct stack *stack; /* NULL: the task's own, or none */
     cheng_coroutine *parent;
@@ -261,8 +262,10 @@ int cheng_generator_close(cheng_coroutine *generator)
     if (generator->state == DEAD)
         return generator->family == family ? 0 : -EPERM;
     int rc = cheng_coroutine_set_parent(generator, family->current);
+    generator->closers++;
     if (rc == 0)
         rc = switch_to(generator, -ECANCELED, NULL, NULL, NULL);
+    generator->closers--;
     return generator->state == DEAD || rc < 0 ? rc : -EBUSY;
 }
 
@@ -311,7 +314,7 @@ int cheng_coroutine_free(cheng_coroutine *coroutine)
             return -EBUSY;
         if (coroutine->state != DEAD)
             (void)cheng_generator_close(coroutine);
-        if (coroutine->state != DEAD)
+        if (coroutine->state != DEAD || coroutine->closers != 0)
             return -EBUSY;
     }
     chengi_list_remove(&coroutine->link);

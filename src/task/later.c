@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "task/start.h"
+
 struct later {
     cheng_deadline when;
     cheng_fn *function;
@@ -23,15 +25,16 @@ static int run_later(const void *arg, void *result)
 int cheng_start_later(cheng_task **out, enum cheng_kind kind, cheng_deadline when, cheng_fn *function,
                       const void *arg, size_t arg_size, const cheng_task_options *options)
 {
-    if (function == NULL || (arg == NULL && arg_size != 0) || arg_size > (64 << 10) - sizeof(struct later))
-        return -EINVAL;
+    int rc = chengi_start_check(kind, function, arg, arg_size);
+    if (rc < 0 || arg_size > CHENGI_ARGUMENT_MOST - sizeof(struct later))
+        return rc < 0 ? rc : -EINVAL;
     struct later *later = malloc(sizeof *later + arg_size);
     if (later == NULL)
         return -ENOMEM;
     *later = (struct later){ when, function, arg, arg_size };
     if (arg_size != 0)
         memcpy(later->bytes, arg, arg_size);
-    int rc = cheng_start(out, kind, run_later, later, sizeof *later + arg_size, options);
+    rc = cheng_start(out, kind, run_later, later, sizeof *later + arg_size, options);
     free(later);
     return rc;
 }

@@ -24,10 +24,11 @@
 #include "task/link.h"
 #include "task/local.h"
 #include "task/offload.h"
+#include "task/start.h"
 #include "task/timer.h"
 
 enum {
-    BYTES_MOST = 64 << 10,
+    RESULT_MOST = 64 << 10,
     RESULT_AT = 16 /* in the slot, behind a small argument; aligned for any type */
 };
 
@@ -237,7 +238,7 @@ static const cheng_task_options no_options;
 
 static bool fit(enum cheng_kind kind, const cheng_task_options *options)
 {
-    if (options->result_size > BYTES_MOST)
+    if (options->result_size > RESULT_MOST)
         return false;
     if (options->stack_size != 0 &&
         (options->stack_size < CHENGI_STACK_LEAST || options->stack_size > CHENGI_STACK_MOST))
@@ -252,12 +253,8 @@ static bool fit(enum cheng_kind kind, const cheng_task_options *options)
 static int check(enum cheng_kind kind, cheng_fn *function, const void *arg, size_t arg_size,
                  const cheng_task_options *options)
 {
-    if (kind == CHENG_PROCESS)
-        return -ENOTSUP;
-    if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) ||
-        (arg == NULL && arg_size != 0) || arg_size > BYTES_MOST)
-        return -EINVAL;
-    return options == &no_options || fit(kind, options) ? 0 : -EINVAL;
+    int rc = chengi_start_check(kind, function, arg, arg_size);
+    return rc < 0 || options == &no_options || fit(kind, options) ? rc : -EINVAL;
 }
 
 /* Of a task that cannot be started. Who has walked the table may wait for its end already: exit. */

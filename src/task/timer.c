@@ -21,9 +21,9 @@
 #include "park/park.h"
 #include "run/runner.h"
 #include "run/wheel.h"
+#include "task/start.h"
 #include "task/timer.h"
 
-enum { BYTES_MOST = 64 << 10 };
 static const int64_t retry_ns = 1000000;
 
 struct cheng_timer {
@@ -83,6 +83,15 @@ static void release(bool wake)
 
 /* ---- runs ---- */
 
+/* Puts it off by some periods; to the end of time if that is where they lead. */
+static void put_off(struct cheng_timer *timer, int64_t periods)
+{
+    int64_t by;
+    if (__builtin_mul_overflow(periods, timer->period, &by) ||
+        __builtin_add_overflow(timer->when_ns, by, &timer->when_ns))
+        timer->when_ns = INT64_MAX;
+}
+
 /* False: it was cancelled, or put off, after the watch had started the task. */
 static bool begin(struct cheng_timer *timer)
 {
@@ -90,7 +99,7 @@ static bool begin(struct cheng_timer *timer)
     acquire(timer);
     bool due = timer->set && timer->when_ns <= now;
     if (due && timer->period != 0)
-        timer->when_ns += timer->period;
+        put_off(timer, 1);
     else if (due)
         timer->set = false;
     release(false);
@@ -110,7 +119,7 @@ static void finish(struct cheng_timer *timer)
     timer->active = false;
     if (timer->set) {
         if (timer->period != 0 && timer->when_ns <= now) /* leaves out what has passed */
-            timer->when_ns += ((now - timer->when_ns) / timer->period + 1) * timer->period;
+            put_off(timer, (now - timer->when_ns) / timer->period + 1);
         wake = queue(timer, timer->when_ns);
     }
     release(wake);
@@ -195,11 +204,9 @@ int cheng_timer_new(cheng_timer **out, enum cheng_kind kind, cheng_fn *function,
     static const cheng_timer_options none;
     if (options == NULL)
         options = &none;
-    if (kind == CHENG_PROCESS)
-        return -ENOTSUP;
-    if (function == NULL || (kind != CHENG_THREAD && kind != CHENG_COROUTINE) ||
-        (arg == NULL && arg_size != 0) || arg_size > BYTES_MOST || options->period < 0)
-        return -EINVAL;
+    int rc = chengi_start_check(kind, function, arg, arg_size);
+    if (rc < 0 || options->period < 0)
+        return rc < 0 ? rc : -EINVAL;
     struct cheng_timer *timer = malloc(sizeof *timer + arg_size);
     if (timer == NULL)
         return -ENOMEM;

@@ -189,7 +189,7 @@ static int come_with_deadline(void *deadline)
 }
 
 /* Once all are there only the action counts: not a deadline, a cancel, abort or reset. */
-TEST(nothing_ends_a_round_that_is_full)
+TEST(nothing_ends_a_round_that_is_full) // novalgrind: slow
 {
     for (enum place place = 0; place < PLACES; place++) {
         struct actor late, cancelled, last, outsider;

@@ -448,6 +448,28 @@ TEST(one_that_is_told_to_end_with_its_task_may_be_freed_by_another)
     in_each_kind(leave_two, free_the_other);
 }
 
+static int cannot_free_the_first(void *arg, void *value, void **result)
+{
+    (void)arg, (void)value, (void)result;
+    assert_int_equal(cheng_generator_yield(NULL, NULL), 0); /* by the first's switch */
+    assert_int_equal(cheng_coroutine_free(one), -EBUSY);
+    say('b');
+    return 0;
+}
+
+/* Who closes it looks at it when it comes back. */
+TEST(one_that_is_being_closed_is_not_freed)
+{
+    one = make(goes_to_the_other, NULL);
+    two = make(cannot_free_the_first, NULL);
+    assert_int_equal(cheng_generator_next(one, NULL, NULL), 0);
+    assert_int_equal(cheng_generator_next(two, NULL, NULL), 0);
+    assert_int_equal(cheng_generator_close(one), 0);
+    assert_string_equal(order, "b");
+    assert_int_equal(cheng_coroutine_free(one), 0);
+    assert_int_equal(cheng_coroutine_free(two), 0);
+}
+
 /* ---- traces, many ---- */
 
 static int switches, throws;

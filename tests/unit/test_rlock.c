@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "arena/arena.h"
+
 static cheng_rlock rlock;
 static cheng_condition changed;
 
@@ -256,6 +258,10 @@ TEST(inside_an_arena)
     cheng_arena *arena;
     assert_int_equal(cheng_arena_new(&arena, 1 << 16, NULL), 0);
     cheng_rlock *shared = cheng_arena_alloc(arena, sizeof *shared);
+    char *cut = (char *)shared;
+    while (chengi_arena_contains(cut + sizeof(cheng_lock)))
+        cut += 16;
+    assert_int_equal(cheng_rlock_share(arena, (cheng_rlock *)(void *)cut), -EINVAL);
     assert_int_equal(cheng_rlock_share(arena, &rlock), -EINVAL);
     assert_int_equal(cheng_rlock_share(arena, shared), 0);
     cheng_rlock_acquire(shared);

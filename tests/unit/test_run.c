@@ -352,7 +352,7 @@ static int compute_all(const void *argument, void *result)
     return 0;
 }
 
-TEST(two_workers_are_1_8_times_as_fast) // serial: measures; noqemu: needs two processors
+TEST(two_workers_are_1_8_times_as_fast) // serial: measures; noqemu novalgrind: need two processors
 {
     double best = 0;
     if (chengi_host_cpus() != 2)

@@ -176,6 +176,14 @@ TEST_EVERYWHERE(descriptors) // novalgrind: it has its own idea of the limit of 
     assert_int_equal(cheng_socket_receive_fds_until(b, data, 4, &n, got, 4, &count, CHENG_FOREVER), 0);
     assert_true(n == 1 && count == 0);
 
+    int on = 1; /* credentials, which come first */
+    assert_int_equal(setsockopt(cheng_socket_fd(b), SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+    assert_int_equal(cheng_socket_send_fds_until(a, "x", 1, ends, 1, CHENG_FOREVER), 0);
+    assert_int_equal(cheng_socket_receive_fds_until(b, data, 4, &n, got, 4, &count, CHENG_FOREVER), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(file_of(got[0]), file_of(ends[0]));
+    close(got[0]);
+
     n = count = 9; /* more than there is room for: none stays open */
     assert_int_equal(cheng_socket_send_fds_until(a, "x", 1, ends, 2, CHENG_FOREVER), 0);
     assert_int_equal(cheng_socket_receive_fds_until(b, data, 4, &n, got, 1, &count, CHENG_FOREVER),

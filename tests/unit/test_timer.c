@@ -164,6 +164,19 @@ TEST(periodic)
     }
 }
 
+/* The second run of these would come after the end of time. */
+TEST(the_longest_period)
+{
+    const cheng_timer_options options = { .period = INT64_MAX };
+    cheng_timer *timer = new_timer(CHENG_COROUTINE, note, &options);
+    start(timer, cheng_after(CHENG_MILLISECOND));
+    wait_for_run();
+    cheng_sleep(2 * CHENG_MILLISECOND);
+    assert_int_equal(cheng_semaphore_acquire_until(&runs, CHENG_NOW), -EAGAIN);
+    assert_true(cheng_timer_is_set(timer));
+    cheng_timer_free(timer);
+}
+
 /* A run that takes longer than the period: no other begins meanwhile, and what has passed is left out. */
 TEST(runs_do_not_overlap)
 {
