@@ -78,7 +78,12 @@ static const struct rule rules[] = {
     /* descriptors */
     /* a thread's stays with its slot */
     { .call = "eventfd", .lasting = true, .stays = true, ERRORS(NO_DESCRIPTOR) },
+#ifdef FAIL_URING
+    /* in the place of a ring that cannot be had, and as long there */
+    { .call = "epoll_create1", .lasting = true, .stays = true, ERRORS(NO_DESCRIPTOR) },
+#else
     LASTING("epoll_create1", NULL, NO_DESCRIPTOR),
+#endif
     LASTING("pipe2", NULL, EMFILE, ENFILE),
     LASTING("epoll_ctl", NULL, ENOMEM, ENOSPC),
     RULE("close", "chengi_sys_close_file", EIO, ENOSPC, EINTR),
@@ -92,6 +97,15 @@ static const struct rule rules[] = {
     RULE("write", "chengi_sys_write", EINTR, EAGAIN, EIO, ENOSPC, EPIPE, PART),
     RULE("getrandom", NULL, EAGAIN, ENOSYS),
 
+    /* io_uring */
+    LASTING("io_uring_queue_init_params", NULL, NO_DESCRIPTOR, EPERM, ENOSYS, EINVAL),
+    LASTING("io_uring_enable_rings", "probe", EPERM, EINVAL), /* a filter */
+    RULE("io_uring_submit", NULL, EAGAIN, EBUSY, EINTR),
+    RULE("io_uring_submit_and_get_events", NULL, EAGAIN, EBUSY, EINTR),
+    LASTING("io_uring_submit_and_wait_timeout", "probe", EPERM),
+    RULE("io_uring_submit_and_wait_timeout", NULL, EAGAIN, EBUSY, EINTR),
+    NEVER("io_uring_enable_rings", NULL, "of a new ring, by the thread that has it, where probe could"),
+
     /* files of arenas */
     LASTING("memfd_create", NULL, NO_DESCRIPTOR, EPERM, ENOSYS),
     LASTING("ftruncate", NULL, ENOSPC, ENOMEM, EFBIG),
@@ -100,6 +114,7 @@ static const struct rule rules[] = {
     LASTING("fstatfs", NULL, EOVERFLOW, EIO, ENOSYS),
     RULE("fcntl", "chengi_sys_open_at_once", EPERM),
     NEVER("fcntl", "chengi_sys_close_at_once", "F_GETFL of an open descriptor"),
+    NEVER("fcntl", "chengi_uring_arm", "EBADF only, the caller's own mistake"),
     RULE("lstat", NULL, ENOMEM, EACCES),
     LASTING("open", "chengi_sys_arena_create_named", NO_DESCRIPTOR, ENOSPC, EACCES, EOPNOTSUPP, EROFS),
     RULE("open", NULL, NO_DESCRIPTOR, EACCES, ENOENT, ELOOP),
@@ -166,6 +181,7 @@ bool is_harmless(const char *call)
     static const char *const harmless[] = {
         /* text and bytes */
         "ntohs",
+        "__cmsg_nxthdr",
         "memchr",
         "memcmp",
         "memcpy",
@@ -176,6 +192,7 @@ bool is_harmless(const char *call)
         "fprintf",
         "stderr",
         "strchr",
+        "strcmp",
         "strlen",
         "strncmp",
         "strncpy",
@@ -192,6 +209,8 @@ bool is_harmless(const char *call)
         "exit",
         "clock_gettime",
         "getpid",
+        "secure_getenv",
+        "io_uring_queue_exit",
         "prctl",
         "sched_yield",
         "sysconf",

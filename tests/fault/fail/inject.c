@@ -23,6 +23,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#ifdef FAIL_URING
+#include <liburing.h>
+#endif
 
 struct site sites[SITES_MAX];
 int site_count;
@@ -232,6 +235,19 @@ CALL(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, m
 CALL(int, fsync, (int fd), (fd), -1, NOTHING)
 CALL(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *t), (set, info, t), -1,
      NOTHING)
+
+#ifdef FAIL_URING
+CALL(int, io_uring_queue_init_params,
+     (unsigned entries, struct io_uring *ring, struct io_uring_params *parameters),
+     (entries, ring, parameters), -error, NOTHING)
+CALL(int, io_uring_enable_rings, (struct io_uring * ring), (ring), -error, NOTHING)
+CALL(int, io_uring_submit, (struct io_uring * ring), (ring), -error, NOTHING)
+CALL(int, io_uring_submit_and_get_events, (struct io_uring * ring), (ring), -error, NOTHING)
+CALL(int, io_uring_submit_and_wait_timeout,
+     (struct io_uring * ring, struct io_uring_cqe **first, unsigned n, struct __kernel_timespec *t,
+      sigset_t *mask),
+     (ring, first, n, t, mask), -error, NOTHING)
+#endif
 
 /* ---- those that need more than the pattern ---- */
 

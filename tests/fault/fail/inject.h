@@ -31,7 +31,7 @@ bool is_harmless(const char *call);
 
 struct site {
     uintptr_t address; /* where the call returns to */
-    char call[32], in[48], where[64];
+    char call[40], in[48], where[64];
 };
 
 struct fault {

@@ -6,7 +6,7 @@
  * A run passes if nothing crashed or hung, the scenario gave 0 or an error that its header promises, the second
  * attempt gave 0, and no more memory, mappings, descriptors or threads are left than without a failure.
  *
- *     fail [SCENARIO]      all, or that one */
+ *     fail [--only PREFIX] [SCENARIO]      all, or that one; only calls whose names begin so */
 #include <cheng.h>
 
 #include <errno.h>
@@ -29,6 +29,7 @@ static struct scenario *scenarios;
 static bool given[SITES_MAX][GIVEN_MAX]; /* by site: its rules' errors, in their order */
 static unsigned passed, failed, skipped;
 static bool every_call; /* CHENG_LONG=1 */
+static const char *only = "";
 
 void scenario_register(struct scenario *scenario)
 {
@@ -65,7 +66,7 @@ static bool load_sites(void)
         if (sscanf(line, "other: %63s", name) == 1) {
             if (!is_harmless(name))
                 printf("%s: not known to errors.c\n", name), all_known = false;
-        } else if (sscanf(line, "%lx %31s %47s %63s", &address, site->call, site->in, site->where) == 4) {
+        } else if (sscanf(line, "%lx %39s %47s %63s", &address, site->call, site->in, site->where) == 4) {
             site->address = address;
             site_count++;
             if (next_rule(site->call, site->in, NULL) == NULL)
@@ -77,7 +78,8 @@ static bool load_sites(void)
 
 static bool may_fail(int site)
 {
-    return next_rule(sites[site].call, sites[site].in, NULL)->never == NULL;
+    return strncmp(sites[site].call, only, strlen(only)) == 0 &&
+           next_rule(sites[site].call, sites[site].in, NULL)->never == NULL;
 }
 
 static const char *error_name(int error)
@@ -350,6 +352,8 @@ static void summary(void)
     for (int s = 0; s < site_count; s++) {
         const struct rule *rule = NULL;
         unsigned of_site = 0, possible = 0;
+        if (strncmp(sites[s].call, only, strlen(only)) != 0)
+            continue;
         while ((rule = next_rule(sites[s].call, sites[s].in, rule)) != NULL && rule->never == NULL)
             for (int e = 0; e < ERRORS_MAX && rule->errors[e] != 0; e++)
                 of_site += given[s][possible++];
@@ -375,6 +379,10 @@ static void summary(void)
 int main(int argc, char **argv)
 {
     const char *asked = getenv("CHENG_LONG");
+    if (argc > 2 && strcmp(argv[1], "--only") == 0) {
+        only = argv[2];
+        argc -= 2, argv += 2;
+    }
     every_call = asked != NULL && strcmp(asked, "1") == 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!load_sites())

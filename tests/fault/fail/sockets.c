@@ -270,6 +270,34 @@ SCENARIO(select_coroutine, SOCKET_ERRORS)
     return in_run(select_within);
 }
 
+/* More descriptors than a ring of io_uring has places for requests. */
+static int select_many(const void *arg, void *result)
+{
+    enum { MANY = 140 };
+    cheng_case cases[MANY];
+    int ends[2], fds[MANY];
+    (void)arg, (void)result;
+    expect(pipe2(ends, O_CLOEXEC) == 0);
+    for (int i = 0; i < MANY; i++) {
+        expect((fds[i] = fcntl(ends[0], F_DUPFD_CLOEXEC, 0)) >= 0);
+        cases[i] = cheng_case_poll(fds[i], CHENG_READABLE);
+    }
+    int rc = cheng_select_until(cases, MANY, cheng_after(CHENG_MILLISECOND));
+    if (rc >= 0)
+        rc = cases[rc].result;
+    expect(rc < 0);
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+    close(ends[0]);
+    close(ends[1]);
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+SCENARIO(select_of_many, SOCKET_ERRORS)
+{
+    return in_run(select_many);
+}
+
 /* A pair made of descriptors that cheng_poll has waited for: the poller knows their files. */
 static int adopted_within(const void *arg, void *result)
 {
