@@ -1,6 +1,9 @@
 /* What is called when a task ends. */
 #include "unit/actors.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #define FOR_EACH_KIND(kind) for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++)
 
 static cheng_event go;
@@ -242,4 +245,55 @@ TEST(of_one_that_never_begins)
     int status;
     assert_int_equal(cheng_run(&status, cancel_before_it_begins, NULL, 0), 0);
     assert_int_equal(status, 0);
+}
+
+/* A child has the one task that forked: the links of the others are not called there, those of that one are. */
+static int fork_and_end(const void *argument, void *result)
+{
+    cheng_task *other = *(cheng_task *const *)argument;
+    cheng_link own = { .call = note, .context = &own }, late = { .call = note, .context = &late };
+    (void)result;
+    cheng_task_link(cheng_current(), &own);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        assert_int_equal(count, 0);
+        assert_int_equal(cheng_join_until(other, NULL, CHENG_NOW), 0);
+        cheng_task_link(other, &late); /* at once: it has ended */
+        assert_int_equal(count, 1);
+        assert_int_equal(notes[0].status, -EOWNERDEAD);
+        assert_false(cheng_task_unlink(other, &late));
+        assert_true(cheng_task_unlink(cheng_current(), &own));
+        assert_int_equal(count, 1);
+        _exit(0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    assert_true(cheng_task_unlink(cheng_current(), &own));
+    return 0;
+}
+
+TEST(in_a_forks_child) // notsan: noqemu: a threaded program's child
+{
+    FOR_EACH_KIND(kind)
+    {
+        int status;
+        cheng_task *forks;
+        cheng_link link = { .call = note, .context = &link };
+        count = 0;
+        cheng_event_clear(&go);
+        cheng_task *other = start(kind, 7);
+        cheng_task_link(other, &link);
+        wait_until_blocked(other, CHENGI_WAIT_EVENT);
+        assert_int_equal(cheng_start(&forks, CHENG_THREAD, fork_and_end, &other, sizeof other, NULL), 0);
+        assert_int_equal(cheng_join(forks, &status), 0);
+        assert_int_equal(status, 0);
+        assert_int_equal(count, 0);
+        cheng_event_set(&go);
+        assert_int_equal(cheng_join(other, NULL), 0);
+        assert_int_equal(count, 1);
+        cheng_task_free(forks);
+        cheng_task_free(other);
+    }
 }
