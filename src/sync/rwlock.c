@@ -75,19 +75,19 @@ static int wait_for_readers(cheng_rwlock *rwlock, cheng_deadline deadline, const
     uint32_t readers = 0;
     if (likely(cas_acquire(&rwlock->readers, &readers, WRITER))) /* partner: the readers' release */
         return 0;
-    if ((readers & MOST) != 0 && chengi_is_now(deadline))
-        return -EAGAIN;
     if (chengi_arena_contains(rwlock))
         return -EINVAL;
-    int rc = 0;
-    readers = __atomic_or_fetch(&rwlock->readers, WRITER, __ATOMIC_ACQUIRE);
+    int rc = (readers & MOST) != 0 && chengi_is_now(deadline) ? -EAGAIN : 0;
+    if (rc == 0)
+        readers = __atomic_or_fetch(&rwlock->readers, WRITER, __ATOMIC_ACQUIRE);
     while (readers != WRITER && rc == 0) {
         rc = chengi_park(&rwlock->readers, readers, deadline.at_ns, &why, CHENGI_PARK_UNCANCELLABLE);
         readers = load_acquire(&rwlock->readers);
     }
     if (readers == WRITER)
-        return 0;                                                 /* also with the deadline */
-    __atomic_fetch_and(&rwlock->readers, MOST, __ATOMIC_RELAXED); /* nothing was written */
+        return 0; /* also with the deadline */
+    /* nothing was written; nor is the way barred any more if a writer that a fork left behind had done so */
+    __atomic_fetch_and(&rwlock->readers, MOST, __ATOMIC_RELAXED);
     return rc;
 }
 

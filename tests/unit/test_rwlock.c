@@ -1,6 +1,7 @@
 /* The lock for readers and writers: who shares with whom, errors, fairness, dead writers, deadlocks. test_matrix.c has
  * its waits. */
 #include "unit/actors.h"
+#include "unit/processes.h"
 
 static cheng_rwlock rwlock;
 
@@ -284,6 +285,24 @@ TEST(a_writer_that_ended)
         assert_int_equal(cheng_rwlock_release_read(&rwlock), 0);
         everybody_finds(write_now, 0);
     }
+}
+
+/* The parent's writer waits for the child's reader, and has barred the way. Who only tries leaves it open. */
+TEST(a_writer_that_a_fork_left_behind)
+{
+    struct actor writer;
+    cheng_rwlock_acquire_read(&rwlock);
+    actor_start(&writer, IN_THREAD, write_once, NULL);
+    wait_until_blocked(writer.self, CHENGI_WAIT_READERS);
+    pid_t pid = fork();
+    if (pid == 0) {
+        assert_int_equal(cheng_rwlock_acquire_write_until(&rwlock, CHENG_NOW), -EAGAIN);
+        assert_int_equal(cheng_rwlock_acquire_read_until(&rwlock, CHENG_FOREVER), 0);
+        _exit(0);
+    }
+    wait_for(pid);
+    assert_int_equal(cheng_rwlock_release_read(&rwlock), 0);
+    assert_int_equal(actor_join(&writer), 0);
 }
 
 TEST(who_writes_waits_for_itself)
