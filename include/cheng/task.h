@@ -210,7 +210,8 @@ CHENG_API cheng_task_hook *cheng_set_end_hook(cheng_task_hook *hook);
  * Not a cancellation point. */
 CHENG_API void cheng_yield(void);
 
-/* Blocks the calling task only. 0 or -ECANCELED. Of a duration of 0 or less, the same as cheng_yield. */
+/* Blocks the calling task only. 0 or -ECANCELED. Of a duration of 0 or less, and of CHENG_NOW, the same as cheng_yield. Until
+ * a time that has passed: lets others run, too, but is a cancellation point. */
 CHENG_API int cheng_sleep(cheng_duration duration);
 CHENG_API int cheng_sleep_until(cheng_deadline deadline);
 

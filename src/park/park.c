@@ -164,7 +164,7 @@ int chengi_park_sleep(int64_t deadline_ns, const struct why *why)
     struct cheng_task *self = chengi_runner_self();
     int64_t until = chengi_timeout_bound(self, deadline_ns, self->shields == 0);
     if (passed(until))
-        return chengi_timeout_outcome(self, -ETIMEDOUT, until, deadline_ns);
+        return -EAGAIN;
     uint32_t wake = begin_wait(self, NULL, why, until, self->shields == 0);
     fence_seq_cst(); /* as in join_queue, with no latch to do it */
     if (self->shields == 0 && load_relaxed(&self->cancelled) &&

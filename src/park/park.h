@@ -41,7 +41,8 @@ unsigned chengi_unpark_one(uint32_t *word, chengi_decide *decide, void *context)
 /* Wakes all who wait for private words, whatever for: as if for no reason. */
 void chengi_unpark_everybody(void);
 
-/* Blocks the caller until the deadline (0: never) or a cancel. -ETIMEDOUT is the normal end. */
+/* Blocks the caller until the deadline (0: never) or a cancel. -ETIMEDOUT is the normal end; -EAGAIN: the time, or that of a
+ * scope, was up before, and nobody else has run. */
 int chengi_park_sleep(int64_t deadline_ns, const struct why *why);
 
 /* Words in memory that processes share. Returns 0 also when `bound_ns` has passed: the caller checks its

@@ -474,6 +474,10 @@ int cheng_sleep_until(cheng_deadline deadline)
         return 0;
     }
     int rc = chengi_park_sleep(deadline.at_ns, &why);
+    if (rc == -EAGAIN) { /* who is late each time must not keep its worker for itself, nor outlive a cancel */
+        cheng_yield();
+        return cheng_cancelled() ? -ECANCELED : 0;
+    }
     return rc == -ETIMEDOUT ? 0 : rc;
 }
 

@@ -256,3 +256,35 @@ TEST(timers_are_looked_at_however_many_are_woken)
         assert_true(cheng_clock_ns() < relay.until);
     }
 }
+
+/* However short the sleeps: others run, and a cancel ends them. */
+static uint32_t turns;
+
+static int take_a_turn(const void *unused, void *unused_too)
+{
+    (void)unused, (void)unused_too;
+    turns++;
+    return 0;
+}
+
+static int sleep_in_the_past(const void *unused, void *unused_too)
+{
+    cheng_task *other;
+    cheng_deadline past = cheng_deadline_at(1);
+    (void)unused, (void)unused_too;
+    assert_int_equal(cheng_start(&other, CHENG_COROUTINE, take_a_turn, NULL, 0, NULL), 0);
+    for (int i = 0; i < 1000 && turns == 0; i++)
+        assert_int_equal(cheng_sleep_until(past), 0);
+    assert_int_equal(turns, 1);
+    cheng_task_free(other);
+    cheng_cancel(cheng_current());
+    assert_int_equal(cheng_sleep_until(past), -ECANCELED);
+    return cheng_sleep(1);
+}
+
+TEST(sleeps_that_are_over)
+{
+    int status;
+    assert_int_equal(cheng_run(&status, sleep_in_the_past, NULL, 0), 0);
+    assert_int_equal(status, -ECANCELED);
+}
