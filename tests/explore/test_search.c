@@ -230,6 +230,37 @@ TEST(a_walk_through_a_table)
                   (cheng_explore_options){ .name = "walk", .strategy = CHENG_EXPLORE_ALL });
 }
 
+/* A search of all orders lets three deadlines pass early, and leaves out the rest. Those by lot go on when it has ended. */
+static int sleep_often(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    for (int i = 0; i < 4; i++)
+        cheng_sleep(CHENG_MILLISECOND);
+    return 0;
+}
+
+static void sleep_beside_another(void *unused)
+{
+    (void)unused;
+    cheng_task *a = start(CHENG_THREAD, sleep_often, 0);
+    sleep_often(NULL, NULL);
+    finish(a);
+}
+
+TEST(lots_are_drawn_until_the_schedules_are_used_up)
+{
+    enum { SCHEDULES = 2000 };
+    cheng_explore_result result;
+    cheng_explore_options options = { .strategy = CHENG_EXPLORE_ALL,
+                                      .schedules = SCHEDULES,
+                                      .result = &result };
+    assert_int_equal(cheng_explore(sleep_beside_another, NULL, &options), CHENG_FOUND_NOTHING);
+    assert_true(!result.complete && result.schedules < SCHEDULES / 8);
+    options.strategy = CHENG_EXPLORE_MIX;
+    assert_int_equal(cheng_explore(sleep_beside_another, NULL, &options), CHENG_FOUND_NOTHING);
+    assert_true(!result.complete && result.schedules == SCHEDULES);
+}
+
 static void draw_program(uint64_t *random)
 {
     for (int task = 0; task < MANY_TASKS; task++)

@@ -226,7 +226,9 @@ static void explore(cheng_explore_fn *test, void *arg, cheng_explore_result *res
         E.patient = !systematic(E.strategy) && chengi_explore_random() % 4 == 0;
         if (!E.strategy->begin()) {
             result->complete = E.strategy->complete() && !E.forgotten;
-            break;
+            if (result->complete || E.options.strategy != CHENG_EXPLORE_MIX)
+                break;
+            continue; /* it has left something out, which those by lot may meet */
         }
         E.events = 0;
         chengi_explore_run(test, arg);
