@@ -193,3 +193,29 @@ TEST(deadline_before_the_wake)
     cheng_explore_options options = { .strategy = CHENG_EXPLORE_ALL, .quiet = true };
     assert_int_equal(cheng_explore(set_and_wait, NULL, &options), CHENG_FOUND_FAILURE);
 }
+
+/* ---- what is told is the shortest, however it was found ---- */
+
+static int add_one(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    word = word + 1;
+    return 0;
+}
+
+static void add_two(void *unused)
+{
+    (void)unused;
+    both(add_one, add_one);
+    assert_int_equal(word, 2);
+}
+
+TEST(the_shortest_schedule)
+{
+    cheng_explore_result result;
+    cheng_explore_options options = { .races = true, .quiet = true, .result = &result };
+    for (options.seed = 1; options.seed <= 20; options.seed++) {
+        assert_int_equal(cheng_explore(add_two, NULL, &options), CHENG_FOUND_FAILURE);
+        assert_int_equal(result.departures, 1);
+    }
+}

@@ -285,6 +285,24 @@ static void shorten(cheng_explore_fn *test, void *arg, const struct finding *fin
     }
 }
 
+/* What cannot be left out may still have come about in a simpler way: looks for the same among the orders with fewer
+ * preemptions, for as long as that takes no time to speak of. */
+static void simplify(cheng_explore_fn *test, void *arg, const struct finding *finding, struct script *best)
+{
+    enum { STEPS = 50000 };
+    chengi_strategy_reset();
+    E.strategy = &chengi_strategy_bounded;
+    E.options.preemptions = best->count - 1;
+    for (uint64_t steps = 0; best->count > 1 && steps < STEPS && E.strategy->begin(); steps += E.steps) {
+        chengi_explore_run(test, arg);
+        if (same(&E.finding, finding) && E.taken.count < best->count) {
+            *best = E.taken;
+            shorten(test, arg, finding, best);
+            return;
+        }
+    }
+}
+
 static void deadlock_found(const cheng_incident *incident)
 {
     if (incident->kind >= CHENG_FAILURE)
@@ -312,8 +330,10 @@ static enum cheng_finding investigate(cheng_explore_fn *test, void *arg, cheng_e
         if (finding.kind != CHENG_FOUND_NOTHING && finding.kind != CHENG_EXPLORE_ERROR &&
             finding.kind != CHENG_FOUND_DIFFERENCE) {
             result->replays = replay(test, arg, &script) && same(&E.finding, &finding);
-            if (result->replays)
+            if (result->replays) {
                 shorten(test, arg, &finding, &script);
+                simplify(test, arg, &finding, &script);
+            }
         }
     }
     if (!E.options.quiet)
