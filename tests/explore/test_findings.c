@@ -219,3 +219,18 @@ TEST(the_shortest_schedule)
         assert_int_equal(result.departures, 1);
     }
 }
+
+/* ---- an option that says nothing is not taken for another ---- */
+
+TEST(options_of_the_environment)
+{
+    static const char *const wrong[] = { "seconds=0.5", "schedules=", "schedules", "strategy=best",
+                                         "sedes=1" };
+    cheng_explore_options options = { .quiet = true };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        setenv("CHENG_EXPLORE", wrong[i], 1);
+        assert_int_equal(cheng_explore(add_two, NULL, &options), CHENG_EXPLORE_ERROR);
+    }
+    setenv("CHENG_EXPLORE", "seconds=1,schedules=20 strategy=all", 1);
+    assert_int_equal(cheng_explore(add_two, NULL, &options), CHENG_FOUND_RACE);
+}

@@ -56,7 +56,8 @@ static const struct {
 
 static bool set_option(cheng_explore_options *o, const char *key, const char *value)
 {
-    unsigned long long number = strtoull(value, NULL, 0);
+    char *end;
+    unsigned long long number = strtoull(value, &end, 0);
     if (strcmp(key, "strategy") == 0) {
         for (size_t i = 0; i < sizeof strategies / sizeof *strategies; i++)
             if (strcmp(strategies[i].word, value) == 0) {
@@ -65,6 +66,8 @@ static bool set_option(cheng_explore_options *o, const char *key, const char *va
             }
         return false;
     }
+    if (end == value || *end != '\0')
+        return false;
     if (strcmp(key, "seed") == 0)
         o->seed = number;
     else if (strcmp(key, "schedules") == 0)
@@ -104,6 +107,8 @@ static bool read_environment(cheng_explore_options *o)
         if (value != NULL)
             *value++ = '\0';
         if (value == NULL || !set_option(o, word, value)) {
+            if (value != NULL)
+                value[-1] = '=';
             fprintf(stderr, "cheng-explore: CHENG_EXPLORE: what is \"%s\"?\n", word);
             return false;
         }
