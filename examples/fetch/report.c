@@ -19,7 +19,7 @@ void report_begin(struct report *r, size_t expected, const char *dir)
     char *path = NULL;
     if (asprintf(&path, "%s%sdb.txt", dir == NULL ? "" : dir, dir == NULL ? "" : "/") < 0 ||
         (r->db = fopen(path, "ae")) == NULL)
-        report_trouble(r, "%s: %s", path == NULL ? "db.txt" : path, strerror(errno));
+        report_trouble(r, "%s: cannot be written: %s", path == NULL ? "db.txt" : path, strerror(errno));
     free(path);
 }
 
@@ -122,5 +122,7 @@ int report_end(struct report *r, double seconds, double delay)
     printf("%-*s%.1f s at %s\n", LABEL_WIDTH, "one after another", alone, delay > 0 ? "least" : "most");
     if (seconds > 0 && alone > 0)
         printf("%-*s%.0f times\n", LABEL_WIDTH, "speed-up", alone / seconds);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        report_trouble(r, "the table could not be written");
     return r->trouble ? 1 : 0;
 }

@@ -140,6 +140,8 @@ static int file_name(char *name, size_t room, const char *url, bool by_host)
     for (at = query; at < end && to < limit; at++) /* its slashes would be directories */
         *to++ = (char)(*at == '/' || iscntrl((unsigned char)*at) ? '_' : *at);
     *to = '\0';
+    if (strcmp(name, "db.txt") == 0) /* is there already, and no page */
+        to = stpcpy(to, "_");
     return to < limit ? 0 : -ENAMETOOLONG;
 }
 

@@ -292,12 +292,15 @@ def names(scratch):
         "/f%00g%0a": "f%00g%0a",
         "/h//i": "h/i",
         "/j#part": "j",
+        "/db.txt": "db.txt_",
     }
     out = os.path.join(scratch, "in", "out")
     status, _, errors = run("--out", out, *(f"http://127.0.0.1:{ports[0]}{path}" for path in expected))
     check(status == 0, "status", status, errors)
     found = {os.path.relpath(os.path.join(where, name), out) for where, _, names in os.walk(out) for name in names}
     check(found >= {name for name in expected.values() if name}, sorted(found))
+    with open(os.path.join(out, "db.txt")) as f:
+        check(len(f.readlines()) == len(expected), "db.txt is not whole")
     check(os.listdir(scratch) == ["in"] and os.listdir(os.path.join(scratch, "in")) == ["out"], "outside")
     # Two hosts: a directory for each.
     out = os.path.join(scratch, "two")
