@@ -19,6 +19,8 @@ struct spot {
     unsigned polled;     /* what the watcher waits for; 0: it does not */
     int ready;           /* what it found, as CURL_CSELECT_... */
     cheng_task *watcher; /* NULL: none */
+    cheng_link end;      /* the watcher's */
+    struct client *client;
     struct spot *next;
     bool listed;
 };
@@ -33,6 +35,9 @@ struct client {
     /* the driver's thread's */
     CURLM *multi;
     cheng_task *driver;
+    cheng_event begun;      /* by the driver, or it has ended without, for want of a stack */
+    cheng_link end;         /* the driver's */
+    int error;              /* its status then */
     cheng_deadline timeout; /* when libcurl wants to be called */
     struct spot *spots;     /* by descriptor */
     size_t spot_count;
@@ -55,21 +60,15 @@ static void list(struct client *c, struct spot *spot)
     cheng_event_set(&c->work);
 }
 
-struct watch {
-    struct client *client;
-    int fd;
-};
-
 /* A coroutine that waits once. It never calls libcurl, so its stack stays small. */
 static int watch(const void *arg, void *result)
 {
-    const struct watch *w = (const struct watch *)arg;
-    struct spot *spot = &w->client->spots[w->fd];
+    struct spot *spot = *(struct spot *const *)arg;
     unsigned ready = 0;
     (void)result;
     if (spot->wanted != 0) {
         spot->polled = spot->wanted;
-        int rc = cheng_poll(w->fd, spot->polled, &ready, CHENG_FOREVER);
+        int rc = cheng_poll((int)(spot - spot->client->spots), spot->polled, &ready, CHENG_FOREVER);
         spot->polled = 0;
         if (rc == 0)
             spot->ready = (ready & CHENG_READABLE ? CURL_CSELECT_IN : 0) |
@@ -77,11 +76,18 @@ static int watch(const void *arg, void *result)
         else if (rc != -ECANCELED) /* libcurl finds out what is wrong with it */
             spot->ready = CURL_CSELECT_ERR;
     }
-    cheng_task_free(spot->watcher);
-    spot->watcher = NULL;
-    w->client->watchers--;
-    list(w->client, spot);
     return 0;
+}
+
+/* Also of one that never began, since no stack came free for it in time: then its successor tries again. */
+static void watcher_ended(cheng_task *watcher, int status, void *context)
+{
+    struct spot *spot = (struct spot *)context;
+    (void)status;
+    cheng_task_free(watcher);
+    spot->watcher = NULL;
+    spot->client->watchers--;
+    list(spot->client, spot);
 }
 
 /* libcurl says what it waits for at this socket; within a call of it by the driver, so nothing here may wait or
@@ -116,12 +122,15 @@ static int timer_changed(CURLM *multi, long ms, void *context)
 
 static int start_watcher(struct client *c, struct spot *spot)
 {
-    struct watch w = { c, (int)(spot - c->spots) };
-    int rc = cheng_start(&spot->watcher, CHENG_COROUTINE, watch, &w, sizeof w,
+    int rc = cheng_start(&spot->watcher, CHENG_COROUTINE, watch, &spot, sizeof(struct spot *),
                          &(cheng_task_options){ .name = "watcher" });
-    if (rc == 0)
-        c->watchers++;
-    return rc;
+    if (rc < 0)
+        return rc;
+    c->watchers++;
+    spot->client = c;
+    spot->end = (cheng_link){ .call = watcher_ended, .context = spot };
+    cheng_task_link(spot->watcher, &spot->end);
+    return 0;
 }
 
 static void look_at_sockets(struct client *c)
@@ -200,6 +209,7 @@ static int drive(const void *arg, void *result)
     struct client *c = *(struct client *const *)arg;
     int running;
     (void)result;
+    cheng_event_set(&c->begun);
     while (!c->ending) {
         int rc = cheng_event_wait_until(&c->work, c->timeout);
         (void)rc;                    /* set, or timed out: both are looked after */
@@ -222,6 +232,31 @@ static int drive(const void *arg, void *result)
     return 0;
 }
 
+static void driver_ended(cheng_task *driver, int status, void *context)
+{
+    struct client *c = (struct client *)context;
+    (void)driver;
+    c->error = status;
+    cheng_event_set(&c->begun);
+}
+
+/* Returns once it runs: who waits for what it does must not wait in vain. */
+static int start_driver(struct client *c)
+{
+    int rc = cheng_start(&c->driver, CHENG_COROUTINE, drive, &c, sizeof(struct client *),
+                         &(cheng_task_options){ .name = "http driver", .stack_size = DRIVER_STACK });
+    if (rc < 0)
+        return rc;
+    c->end = (cheng_link){ .call = driver_ended, .context = c };
+    cheng_task_link(c->driver, &c->end);
+    rc = cheng_event_wait(&c->begun);
+    if (rc == 0)
+        rc = c->error;
+    if (rc < 0)
+        cheng_task_free(c->driver);
+    return rc;
+}
+
 static int client_init(struct client *c, unsigned in_flight, unsigned per_host)
 {
     struct rlimit limit = { 0, 0 };
@@ -240,8 +275,7 @@ static int client_init(struct client *c, unsigned in_flight, unsigned per_host)
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)in_flight);
     curl_multi_setopt(c->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)per_host);
-    return cheng_start(&c->driver, CHENG_COROUTINE, drive, &c, sizeof(struct client *),
-                       &(cheng_task_options){ .name = "http driver", .stack_size = DRIVER_STACK });
+    return start_driver(c);
 }
 
 static void client_discard(struct client *c)

@@ -14,7 +14,13 @@ struct shared {
     const struct job *job;
     struct client *client;
     cheng_queue *numbers;  /* of the pages that nobody has begun; closed from the start */
-    cheng_queue *outcomes; /* to the main task */
+    cheng_queue *outcomes; /* to the main task; closed by the last worker */
+    unsigned working;      /* atomic: workers that have not ended, and who starts them */
+};
+
+struct worker {
+    cheng_task *task;
+    cheng_link end;
 };
 
 /* A page that is on its way. */
@@ -83,28 +89,48 @@ static int work(const void *arg, void *result)
     return rc;
 }
 
+static void leave(struct shared *shared)
+{
+    if (__atomic_sub_fetch(&shared->working, 1, __ATOMIC_ACQ_REL) == 0)
+        cheng_queue_close(shared->outcomes);
+}
+
+/* Also of a coroutine that got no stack, and has done nothing. */
+static void worker_ended(cheng_task *task, int status, void *context)
+{
+    (void)task;
+    (void)status;
+    leave((struct shared *)context);
+}
+
 /* Starts as many workers as the system gives; one is enough to go on. */
-static size_t start_workers(const struct shared *shared, cheng_task **workers)
+static size_t start_workers(struct shared *shared, struct worker *workers)
 {
     const struct job *job = shared->job;
     cheng_task_options options = { .stack_size = job->kind == CHENG_THREAD ? THREAD_STACK : 0 };
     size_t n;
+    __atomic_store_n(&shared->working, 1, __ATOMIC_RELAXED); /* nobody else is there yet */
     for (n = 0; n < job->workers; n++) {
-        int rc = cheng_start(&workers[n], job->kind, work, &shared, sizeof(struct shared *), &options);
+        struct worker *w = &workers[n];
+        int rc = cheng_start(&w->task, job->kind, work, &shared, sizeof(struct shared *), &options);
         if (rc < 0) {
             report_trouble(job->report, "only %zu of %u workers could be started: %s", n, job->workers,
                            cheng_strerror(rc));
             break;
         }
+        __atomic_add_fetch(&shared->working, 1, __ATOMIC_RELAXED); /* not yet linked, so it has not left */
+        w->end = (cheng_link){ .call = worker_ended, .context = shared };
+        cheng_task_link(w->task, &w->end);
     }
+    leave(shared);
     return n;
 }
 
-static int run_workers(const struct shared *shared)
+static int run_workers(struct shared *shared)
 {
     const struct job *job = shared->job;
     struct outcome outcome;
-    cheng_task **workers = calloc(job->workers, sizeof(cheng_task *));
+    struct worker *workers = calloc(job->workers, sizeof *workers);
     size_t n = workers == NULL ? 0 : start_workers(shared, workers);
     int rc = n == 0 ? -ENOMEM : 0;
     for (size_t done = 0; rc == 0 && done < job->count; done++) {
@@ -113,11 +139,11 @@ static int run_workers(const struct shared *shared)
             report_page(job->report, &outcome);
     }
     while (n > 0) {
-        cheng_join(workers[--n], NULL);
-        cheng_task_free(workers[n]);
+        cheng_join(workers[--n].task, NULL);
+        cheng_task_free(workers[n].task);
     }
     free(workers);
-    return rc;
+    return rc == -EPIPE ? -ENOMEM : rc; /* closed too early: no worker got a stack */
 }
 
 static int fill(cheng_queue *numbers, size_t count)

@@ -137,11 +137,13 @@ static int run(const void *arg, void *result)
     struct server *server = *(struct server *const *)arg;
     int status = 0, rc = cheng_run(&status, serve, arg, sizeof(struct server *));
     (void)result;
-    if (rc < 0) {
+    if (rc == 0)
+        rc = status;
+    if (rc < 0 && server->listener == NULL) { /* no runtime, or no stack for serve */
         server->error = rc;
         cheng_event_set(&server->decided);
     }
-    return rc < 0 ? rc : status;
+    return rc;
 }
 
 int server_start(struct server **out)

@@ -80,6 +80,25 @@ descriptors)
     [ "$(wc -l <err)" = 1 ] || fail "not one line"
     grep -q 'needs 864 open files' err || fail "not how many"
     ;;
+memory) # too little: it says so, and ends
+    while read -r room arguments; do
+        status=0
+        # shellcheck disable=SC2086,SC3045 # several words; dash and bash know it
+        (ulimit -v "$room" && timeout 20 "$fetch" $arguments >out 2>err) || status=$?
+        [ $status = 1 ] || fail "status $status of $arguments in $room KiB"
+        [ -s err ] || fail "no error of $arguments in $room KiB"
+    done <<END
+60000 --pages 10
+300000 --pages 600
+300000 --pages 600 --kind thread --workers 600
+END
+    ;;
+full) # nowhere to write to
+    status=0
+    "$fetch" --pages 1 >/dev/full 2>err || status=$?
+    [ $status = 1 ] || fail "status $status"
+    [ "$(wc -l <err)" = 1 ] || fail "not one line"
+    ;;
 *)
     echo "fetch.sh: no case $2"
     exit 1
