@@ -29,6 +29,7 @@
 #include "park/graph.h"
 #include "park/park.h"
 #include "run/runner.h"
+#include "run/worker.h"
 #include "sync/shared_lock.h"
 
 #undef cheng_lock_acquire
@@ -45,11 +46,19 @@ static void set_holder(cheng_lock *lock, const char *site)
     store_relaxed(&lock->holder, (uint64_t)(uintptr_t)site); /* for reports, which look twice */
 }
 
+/* Whether the holder is not known to stand still: it waits itself, or it is a coroutine of the worker that asks. */
+static bool may_go_on(uint32_t word)
+{
+    const struct cheng_task *holder = chengi_runner_of(word);
+    return holder == NULL || ((load_relaxed(&holder->wake) & CHENGI_OUTCOME) != CHENGI_WAITING &&
+                              (chengi_worker == NULL || load_relaxed(&holder->worker) != chengi_worker));
+}
+
 /* Waits for a while in which the holder may release. Bounded: BACKOFF_ROUNDS rounds that double from
  * BACKOFF_FIRST pauses: contenders that look too often keep the holder from its own cache line. */
-static bool back_off(unsigned *round)
+static bool back_off(uint32_t word, unsigned *round)
 {
-    if (*round == BACKOFF_ROUNDS || chengi_host_spin_limit() == 0)
+    if (*round == BACKOFF_ROUNDS || chengi_host_spin_limit() == 0 || !may_go_on(word))
         return false;
     for (unsigned i = 0; i < (unsigned)BACKOFF_FIRST << *round; i++)
         chengi_host_relax();
@@ -118,7 +127,7 @@ static int acquire(cheng_lock *lock, cheng_deadline deadline, const char *site, 
     while ((rc = attempt(lock, self->self.word, flags & CHENGI_PARK_FRONT, &word)) == -EAGAIN) {
         if (chengi_is_now(deadline))
             return -EAGAIN;
-        if (back_off(&round))
+        if (back_off(word, &round))
             continue;
         if (since == 0) {
             if (chengi_arena_contains(lock))

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 static cheng_lock lock;
+static cheng_event may_release;
 
 /* What another thinks of the lock. */
 static int probe_now(void *unused)
@@ -338,6 +339,75 @@ TEST(hammered_lock_is_to_be_had) // serial: bounds how long a waiter starves
            (unsigned long long)held_count);
     /* 1 ms until it starves, then the next release; and time slices of three threads on perhaps one processor */
     assert_true(worst < 100 * CHENG_MILLISECOND || slowed_down());
+}
+
+/* ---- holders that stand still ---- */
+
+enum { COLLISIONS = 2000 };
+
+static int hold_over_a_yield(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    for (int i = 0; i < COLLISIONS; i++) {
+        cheng_lock_acquire(&lock);
+        cheng_yield();
+        assert_int_equal(cheng_lock_release(&lock), 0);
+    }
+    return 0;
+}
+
+static int collide(const void *arg, void *result)
+{
+    cheng_task *tasks[2];
+    (void)arg, (void)result;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(cheng_start(&tasks[i], CHENG_COROUTINE, hold_over_a_yield, NULL, 0, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        cheng_join(tasks[i], NULL);
+        cheng_task_free(tasks[i]);
+    }
+    return 0;
+}
+
+/* Two coroutines of one worker: while one looks at the lock the other cannot get on, so it must not look for long. */
+TEST(no_spinning_for_a_coroutine_of_the_same_worker)
+{
+    struct timespec begun, ended;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+    assert_int_equal(cheng_run(NULL, collide, NULL, 0), 0);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+    int64_t ns = (ended.tv_sec - begun.tv_sec) * CHENG_SECOND + ended.tv_nsec - begun.tv_nsec;
+    printf("%lld ns for each collision\n", (long long)ns / (2 * COLLISIONS));
+    assert_true(ns < 2 * COLLISIONS * 3 * CHENG_MICROSECOND || slowed_down());
+}
+
+static int hold_over_a_sleep(void *unused)
+{
+    (void)unused;
+    cheng_lock_acquire(&lock);
+    cheng_event_wait(&may_release);
+    return cheng_lock_release(&lock);
+}
+
+/* Whose holder waits, in whatever kind of task, is waited for at once. */
+TEST(no_spinning_for_a_holder_that_waits)
+{
+    for (enum place place = 0; place < PLACES; place++) {
+        struct actor holder;
+        cheng_event_clear(&may_release);
+        actor_start(&holder, place, hold_over_a_sleep, NULL);
+        wait_until_blocked(holder.self, CHENGI_WAIT_EVENT);
+        struct timespec begun, ended;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(cheng_lock_acquire_until(&lock, cheng_after(1)), -ETIMEDOUT);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+        int64_t ns = (ended.tv_sec - begun.tv_sec) * CHENG_SECOND + ended.tv_nsec - begun.tv_nsec;
+        printf("%lld ns of processor for each wait in vain\n", (long long)ns / 100);
+        assert_true(ns < 100 * 6 * CHENG_MICROSECOND || slowed_down());
+        cheng_event_set(&may_release);
+        assert_int_equal(actor_join(&holder), 0);
+    }
 }
 
 /* Three wait; each release lets one go on, and none is forgotten. */
