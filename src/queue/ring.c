@@ -6,11 +6,39 @@
 
 #include "base/deadline.h"
 #include "host/host.h"
+#include "host/latch.h"
 #include "park/post.h"
 #include "run/runner.h"
 
 enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 2 };
 enum { PATIENCE_LEAST = 100, PATIENCE_MOST = 3200, LOOK_AWAY = 10 }; /* relaxed rounds */
+
+/* All rings. Whoever changes the chain of `next` does so by one store, so that a fork's child finds it whole. */
+static struct {
+    struct latch latch;
+    struct ring *first;
+} rings;
+
+static void enlist(struct ring *ring)
+{
+    chengi_runner_self(); /* from now on the child of a fork is told of it */
+    chengi_latch_acquire(&rings.latch);
+    ring->next = rings.first;
+    ring->link = &rings.first;
+    store_release(&rings.first, ring); /* partner: the child, by the fork */
+    if (ring->next != NULL)
+        ring->next->link = &ring->next;
+    chengi_latch_release(&rings.latch);
+}
+
+static void strike_off(struct ring *ring)
+{
+    chengi_latch_acquire(&rings.latch);
+    store_release(ring->link, ring->next);
+    if (ring->next != NULL)
+        ring->next->link = ring->link;
+    chengi_latch_release(&rings.latch);
+}
 
 int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity)
 {
@@ -32,11 +60,13 @@ int chengi_ring_init(struct ring *ring, size_t item_size, size_t capacity)
     ring->tail.patience = ring->head.patience = chengi_host_spin_limit();
     for (uint32_t i = 0; i < size; i++)
         memcpy(slots + i * stride, &i, sizeof i);
+    enlist(ring);
     return 0;
 }
 
 void chengi_ring_destroy(struct ring *ring)
 {
+    strike_off(ring);
     free(ring->slots);
 }
 
@@ -84,6 +114,43 @@ static bool really_blocked(const struct ring *ring, uint64_t tail, uint64_t head
 {
     int64_t size = (int64_t)(ticket_of(tail) - ticket_of(head));
     return putting ? size >= (int64_t)ring->capacity : size == 0;
+}
+
+/* ---- fork ---- */
+
+void chengi_rings_after_fork(void)
+{
+    struct ring **link = &rings.first;
+    rings.latch = (struct latch){ 0 };
+    for (struct ring *ring = rings.first; ring != NULL; link = &ring->next, ring = ring->next) {
+        ring->link = link;
+        ring->forks_put = ticket_of(ring->tail.word);
+        ring->forks_get = ticket_of(ring->head.word);
+    }
+}
+
+/* A get came upon the slot of a put that the fork has cut off: it takes nothing. */
+static void skip_put(struct ring *ring)
+{
+    uint64_t head = load_relaxed(&ring->head.word), ticket = ticket_of(head);
+    uint32_t *slot = slot_at(ring, ticket);
+    if (ticket >= ring->forks_put || load_acquire(slot) != (uint32_t)ticket)
+        return;
+    uint64_t next = (ticket + 1) << TICKET_SHIFT | (head & (CLOSED | WAITERS));
+    if (!cas_seq_cst(&ring->head.word, &head, next))
+        return;
+    store_release(slot, (uint32_t)ticket + ring->mask + 1); /* as get's last store */
+    if (head & WAITERS)
+        wake_waiter(&ring->head);
+}
+
+/* A put came upon the slot of a get that the fork has cut off: the item was the parent's. */
+static void finish_get(struct ring *ring)
+{
+    uint64_t ticket = ticket_of(load_relaxed(&ring->tail.word));
+    uint32_t held = (uint32_t)ticket - ring->mask;
+    if (ticket > ring->mask && ticket - ring->mask - 1 < ring->forks_get)
+        (void)cas_release(slot_at(ring, ticket), &held, (uint32_t)ticket); /* partner: put's first load */
 }
 
 /* One call's waiting. */
@@ -139,6 +206,8 @@ static int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, s
     if ((word & CLOSED) && (putting || ticket_of(word) == ticket_of(own)))
         return -EPIPE;
     if (!really_blocked(ring, putting ? own : word, putting ? word : own, putting)) {
+        if (unlikely(ring->forks_put != 0))
+            putting ? finish_get(ring) : skip_put(ring);
         if (turn->spins > 0) /* bounded by what the other still has to do: a copy */
             look_away(turn);
         else
@@ -318,6 +387,8 @@ int chengi_ring_peek(struct ring *ring, void *item)
         } else if (chengi_ring_puts(ring) == ticket_of(head)) {
             return head & CLOSED ? -EPIPE : -EAGAIN;
         } else {
+            if (unlikely(ring->forks_put != 0))
+                skip_put(ring);
             chengi_host_yield(); /* bounded by what a put still has to do: a copy */
         }
     }

@@ -24,7 +24,10 @@
  * that sees the ticket but no item yet waits for the putter, which is between two instructions. The flag is cleared
  * by a putter that finds nobody parked, with the bucket locked, where nobody can come. Rejected: clearing it in the
  * putter's read-modify-write; each parking would have to set it again, and puts that come before the wake-up would
- * have to be found and made good. Head and putters are the mirror image. */
+ * have to be found and made good. Head and putters are the mirror image.
+ *
+ * A fork may come while another task is between taking its ticket and finishing with its slot. The child knows all rings, and
+ * notes how far the tickets had got. Who meets an unfinished one from before does its part: a put's without an item. */
 #ifndef CHENG_QUEUE_RING_H
 #define CHENG_QUEUE_RING_H
 
@@ -43,6 +46,8 @@ struct ring {
     uint32_t mask;   /* size - 1 */
     uint32_t stride; /* bytes from slot to slot */
     size_t item_size, capacity;
+    struct ring *next, **link;     /* all rings; what points here */
+    uint64_t forks_put, forks_get; /* in a fork's child: the tickets at the fork */
     struct ring_end tail, head;
 };
 _Static_assert(sizeof(struct ring_end) == 2 * CHENGI_CACHE_LINE, "processors fetch lines in pairs");
@@ -61,6 +66,9 @@ size_t chengi_ring_drop(struct ring *ring);
 
 /* For cheng_select. 1: a put (get) cannot be done, and `point` is what changes when one may be; 0: try again. */
 int chengi_ring_await(struct ring *ring, bool putting, struct park_point *point);
+
+/* In a fork's child. */
+void chengi_rings_after_fork(void);
 
 /* Puts and gets so far; both may have begun only. */
 uint64_t chengi_ring_puts(const struct ring *ring);

@@ -15,6 +15,7 @@
 #include "park/lot.h"
 #include "park/park.h"
 #include "park/timeout.h"
+#include "queue/ring.h"
 #include "run/runner.h"
 #include "run/runtime.h"
 #include "run/upcalls.h"
@@ -200,6 +201,7 @@ void chengi_task_in_child(void)
     chengi_offload_after_fork();
     chengi_locals_after_fork();
     chengi_timers_after_fork();
+    chengi_rings_after_fork();
 }
 
 /* ---- the beginning ---- */

@@ -317,6 +317,54 @@ static void in_child(void (*what)(cheng_queue *), cheng_queue *queue)
     wait_for(pid);
 }
 
+enum { ROOM = 5 }; /* in a ring of eight slots */
+static uint32_t enough;
+
+static int keep_it_moving(void *context)
+{
+    int64_t item = 0, taken;
+    while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
+        item += cheng_queue_put_until(context, &item, CHENG_NOW) == 0;
+        (void)!cheng_queue_get_until(context, &taken, CHENG_NOW);
+    }
+    return 0;
+}
+
+/* What is there comes in order; then the queue works as ever, in each of its slots. */
+static void drain_and_go_on(cheng_queue *queue)
+{
+    int64_t item, before = -1;
+    while (cheng_queue_peek(queue, &item) == 0) {
+        assert_int_equal(cheng_queue_get_until(queue, &item, CHENG_NOW), 0);
+        assert_true(item > before);
+        before = item;
+    }
+    for (int round = 0; round < 4; round++) {
+        for (int64_t i = 0; i < ROOM; i++)
+            assert_int_equal(cheng_queue_put_until(queue, &i, CHENG_NOW), 0);
+        assert_int_equal(cheng_queue_size(queue), ROOM);
+        for (int64_t i = 0; i < ROOM; i++) {
+            assert_int_equal(cheng_queue_get_until(queue, &item, CHENG_NOW), 0);
+            assert_int_equal(item, i);
+        }
+    }
+    assert_int_equal(cheng_queue_get_until(queue, &item, cheng_after(CHENG_MILLISECOND)), -ETIMEDOUT);
+}
+
+/* A fork cuts others off in the middle of a put or a get: the child does without them. */
+TEST(a_child_finishes_what_its_parents_tasks_had_begun)
+{
+    cheng_queue *queue = make(sizeof(int64_t), ROOM), *gone = make(1, 1);
+    struct actor actor;
+    actor_start(&actor, IN_THREAD, keep_it_moving, queue);
+    for (unsigned n = scaled(100); n-- > 0;)
+        in_child(drain_and_go_on, queue);
+    cheng_queue_free(gone); /* one behind it, and one before, in the list of all */
+    __atomic_store_n(&enough, 1, __ATOMIC_RELAXED);
+    assert_int_equal(actor_join(&actor), 0);
+    cheng_queue_free(queue);
+}
+
 static void put_and_get(cheng_queue *queue)
 {
     int64_t item = 5;
