@@ -44,7 +44,8 @@ set_target_properties(cheng_explore PROPERTIES EXPORT_NAME explore)
 add_dependencies(cheng_explore cheng_explore_archive)
 target_include_directories(cheng_explore INTERFACE
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_compile_options(cheng_explore INTERFACE -g -fsanitize=thread -DCHENG_NO_INLINE -pthread)
+# DWARF 4: of what Clang writes as DWARF 5, addr2line does not know who was inlined where.
+target_compile_options(cheng_explore INTERFACE -gdwarf-4 -fsanitize=thread -DCHENG_NO_INLINE -pthread)
 target_link_libraries(cheng_explore INTERFACE
     $<BUILD_INTERFACE:${archive}> $<INSTALL_INTERFACE:$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}/libcheng-explore.a>)
 target_link_options(cheng_explore INTERFACE -pthread)

@@ -59,6 +59,10 @@ build_explored() # the flags are for compiling only
         gcc -std=c11 -Wall -Werror $cflags -c "$consumer/main.c" -o "$scratch/main.o"
         gcc "$scratch/c.o" $libs -o "$scratch/explore_c"
         g++ "$scratch/cpp.o" $libs -o "$scratch/explore_cpp"
+        if command -v clang >/dev/null; then
+            clang -std=c11 -O2 -Wall -Werror $cflags -c "$consumer/explore.c" -o "$scratch/clang.o"
+            clang "$scratch/clang.o" $libs -o "$scratch/explore_clang"
+        fi
     }
     libs=$(pkg-config --libs cheng-explore-main)
     # shellcheck disable=SC2086
@@ -83,9 +87,11 @@ cmake)
 esac
 
 if [ "$kind" = explore ]; then
-    for program in explore_c explore_cpp; do
+    for program in explore_c explore_cpp explore_clang; do
+        [ -e "$scratch/$program" ] || continue
         "$scratch/$program" 2>"$scratch/report"
         grep -q "^to see it again: CHENG_REPLAY='test:" "$scratch/report"
+        ! grep 'cheng/lock.h:' "$scratch/report" || { echo "$program: not the user's line"; exit 1; }
     done
     "$scratch/explore_main" 2>&1 | grep -q '^cheng-explore: main: nothing found in [1-9].*: these are all$'
     exit

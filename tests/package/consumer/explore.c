@@ -4,20 +4,25 @@
 #include <cheng/explore.h>
 #include <stdio.h>
 
-static int count;
+static int count, looks;
 static cheng_lock lock;
 
 static int add(const void *arg, void *result)
 {
     (void)arg, (void)result;
+    for (int i = 0; i < 2; i++)
+        CHENG_WITH(&lock) {
+            looks++;
+        }
     count = count + 1;
     return 0;
 }
 
 static int add_locked(const void *arg, void *result)
 {
+    (void)arg, (void)result;
     CHENG_WITH(&lock) {
-        add(arg, result);
+        count = count + 1;
     }
     return 0;
 }
