@@ -2,7 +2,11 @@
  * accused: spinning, yields, single bytes, the end of the process (docs/reviews/2026-11-22-explore.md). */
 #include "explore/explored.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static int ready, word, gave_up;
 
@@ -218,6 +222,43 @@ TEST(the_shortest_schedule)
         assert_int_equal(cheng_explore(add_two, NULL, &options), CHENG_FOUND_FAILURE);
         assert_int_equal(result.departures, 1);
     }
+}
+
+/* ---- what is wrong within a call is told with the line that calls ---- */
+
+static cheng_lock *freed_lock;
+
+static int take_freed(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_lock_acquire(freed_lock);
+    return 0;
+}
+
+static void free_and_take(void *unused)
+{
+    (void)unused;
+    freed_lock = calloc(1, sizeof *freed_lock);
+    free(freed_lock);
+    finish(start(CHENG_THREAD, take_freed, 0));
+}
+
+TEST(whose_call_it_is)
+{
+    char path[PATH_MAX], report[4096];
+    test_scratch_path(path, sizeof path);
+    int saved = dup(2), file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(saved >= 0 && file >= 0 && dup2(file, 2) == 2);
+    enum cheng_finding finding = cheng_explore(free_and_take, NULL, NULL);
+    dup2(saved, 2);
+    ssize_t length = pread(file, report, sizeof report - 1, 0);
+    assert_true(length > 0);
+    report[length] = '\0';
+    assert_int_equal(finding, CHENG_FOUND_USE_AFTER_FREE);
+    assert_non_null(strstr(report, "\n  in cheng_lock_acquire at "));
+    assert_non_null(strstr(report, "test_findings.c"));
+    close(saved);
+    close(file);
 }
 
 /* ---- an option that says nothing is not taken for another ---- */

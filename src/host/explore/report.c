@@ -410,6 +410,11 @@ void chengi_report(const struct script *script, const cheng_explore_result *resu
                 variable_at(finding->address), text_of(finding->other_pc), text_of(finding->pc));
     else if (finding->pc != 0)
         fprintf(stderr, "  at %s\n", text_of(finding->pc));
+    const struct place *place = &chengi_explore_fiber(E.current)->place;
+    if (chengi_explore_in_library(finding->pc) && place->caller != 0) { /* whose call it is */
+        char room[TEXT];
+        fprintf(stderr, "  in %s at %s\n", function_of(place->callee, room), text_of(place->caller));
+    }
     if (finding->kind == CHENG_FOUND_DEADLOCK || finding->kind == CHENG_FOUND_LIVELOCK) {
         fprintf(stderr, "the last calls of those that have not ended:\n");
         print_tasks();
