@@ -8,9 +8,9 @@
  * The library is explored from within: its tasks are switched inside its own calls. A case fails if anything is found,
  * and prints the report with its replay string. EXPLORED_WITH takes further options: EXPLORED_WITH(name, .spurious = 1).
  * Small cases end when every order has been run, the others after a budget: EXPLORED_SECONDS of one core, or 100,000
- * schedules in the long form. EXPLORED_ALL, which sees the library from outside as programs do, must see every order.
- * FINDS(kind, name) is a case in which a bug must be found, as a program sees it from
- * outside: within 2,000 schedules, by each of 100 seeds, and it must replay. */
+ * schedules in the long form. EXPLORED_ALL, which sees the library from outside as programs do, must see every order, in
+ * a second. FINDS(kind, name) is a case in which a bug must be found, as a program sees it from outside: within 2,000
+ * schedules and 0.1 s, by each of 100 seeds, and it must replay. */
 #ifndef CHENG_TEST_EXPLORED_H
 #define CHENG_TEST_EXPLORED_H
 
