@@ -2,7 +2,6 @@
  * outcomes over the orders that the reduction leaves. */
 #include "explore/explored.h"
 
-#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -187,7 +186,7 @@ EXPLORED_ALL(ten_lock_operations)
 static int look_once(const void *arg, void *result)
 {
     (void)arg, (void)result;
-    assert(__atomic_load_n(&words[0], __ATOMIC_RELAXED) == 1);
+    assert_true(__atomic_load_n(&words[0], __ATOMIC_RELAXED) == 1);
     return 0;
 }
 
@@ -219,8 +218,8 @@ static void walk_through(void *unused)
     (void)unused;
     cheng_task *a = start(CHENG_THREAD, set_briefly, 0);
     for (int i = 0; i < 8; i++) /* looks for the same value again and again, but does not wait for another */
-        assert(__atomic_load_n(&__atomic_load_n(&first_of_table, __ATOMIC_RELAXED)[i], __ATOMIC_RELAXED) ==
-               0);
+        assert_true(
+            __atomic_load_n(&__atomic_load_n(&first_of_table, __ATOMIC_RELAXED)[i], __ATOMIC_RELAXED) == 0);
     finish(a);
 }
 
