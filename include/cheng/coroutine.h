@@ -42,11 +42,12 @@
  *
  *   -EPERM      it belongs to another task
  *   -EPIPE      next: the generator has ended
- *   -EBUSY      close, free: it goes on although it was told to end; set_parent, free: it is the present one; free:
- *               another's call that closes it has not returned
+ *   -EBUSY      close, free: it goes on although it was told to end; free: it is the present one, a task's first, or is being
+ *               closed by another's call
  *   -ELOOP      set_parent: it would be its own ancestor
  *   -ENOMEM     no memory for the coroutine, or for its stack when it begins; nothing has happened
- *   -EINVAL     no function; an error to throw that is not negative; a stack size out of bounds */
+ *   -EINVAL     no function; an error to throw that is not negative; a stack size out of bounds; set_parent: NULL, or of a
+ *               task's first */
 #ifndef CHENG_COROUTINE_H
 #define CHENG_COROUTINE_H
 

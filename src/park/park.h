@@ -3,8 +3,7 @@
  * Every primitive is written over one pair: wait on a 32-bit word while it holds a value, until a deadline;
  * and wake n waiters of that word. The contract is the weaker of what threads, coroutines and processes can
  * give: a wait may end for no reason, promises no order between processes, and the waker does not learn whom
- * it woke. Time-outs, cancellation, deadlock detection and (to come) traces and exploration hook in here and
- * nowhere else.
+ * it woke. Time-outs, cancellation and deadlock detection hook in here and nowhere else.
  *
  * Private words go through the lot (park/lot.c), a hash table of waiters keyed by address. Shared words go
  * to the kernel's futex, and no sleep on one is longer than its arena's bound, since a waker or a chosen
