@@ -144,7 +144,7 @@ CHENG_WITH_WAY_(cheng_lock, chengi_with, chengi_lock_acquire_inline, chengi_lock
 /* clang-format off: it takes the declaration for a product */
 #define CHENG_WITH_AS_(type, way, object, id)                                                                \
     for (type * id __attribute__((cleanup(way##_end))) = way##_begin((object), CHENG_HERE),                  \
-                   *CHENG_PASTE(id, _once) = id;                                                             \
+                   **CHENG_PASTE(id, _once) = &id;                                                           \
          CHENG_PASTE(id, _once) != NULL; CHENG_PASTE(id, _once) = NULL)
 /* clang-format on */
 
