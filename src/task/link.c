@@ -14,11 +14,13 @@
 #include "base/compiler.h"
 #include "park/lot.h"
 #include "run/runner.h"
+#include "task/timer.h"
 
 /* The link may be gone, or linked again, when this returns, and the task's handle too. */
 static void call(struct cheng_task *task, const struct cheng_link *link)
 {
-    if (task->status < 0) /* somebody is told. Relaxed: read again by whoever frees the handle */
+    bool tells = link->call != chengi_timer_run_ended;
+    if (task->status < 0 && tells) /* relaxed: read again by whoever frees the handle */
         __atomic_fetch_or(&task->life, CHENGI_JOINED, __ATOMIC_RELAXED);
     link->call(task, task->status, link->context);
 }

@@ -5,9 +5,11 @@
  *   queued   (chengi_timer_is_set) it lies in the wheel, for its deadline there or, if that has been put off since, for
  *            nothing: the watch looks at `when_ns` then. So cancelling, and starting again for later, which is what
  *            happens to time-outs, leave the wheel alone
- *   active   a task has been started for a run, and has not finished. It is not queued then: the task does it
- *   freed    by its owner, while active: the task frees the memory */
+ *   active   a task has been started for a run, and has not ended. It is not queued then: the task's link does it
+ *   freed    by its owner, while active: the task's link frees the memory */
 #include <cheng/timer.h>
+
+#include <cheng/link.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,6 +34,8 @@ struct cheng_timer {
     cheng_duration period;
     uint32_t forks; /* chengi_forks, for which the flags are true */
     bool set, active, freed, daemon;
+    const struct cheng_task *runs; /* the function; NULL: none, or it has not begun */
+    cheng_link end;                /* of the run */
     cheng_fn *function;
     const void *argument;
     enum cheng_kind kind;
@@ -45,6 +49,7 @@ static struct {
     uint32_t news;     /* the watch parks on it */
     int64_t sleeps_ns; /* until when the watch sleeps: whatever comes before that wakes it. 0: it is awake */
     struct wheel wheel;
+    const struct cheng_task *survivor; /* of the fork that made this process */
 } watch;
 
 /* What the parent of this process has done with it does not count. */
@@ -53,7 +58,8 @@ static void acquire(struct cheng_timer *timer)
     chengi_latch_acquire(&watch.latch);
     if (unlikely(timer->forks != chengi_forks)) {
         timer->forks = chengi_forks;
-        timer->set = timer->active = false;
+        timer->set = false;
+        timer->active = timer->active && timer->runs == watch.survivor;
         timer->timer.link.next = NULL;
     }
 }
@@ -106,10 +112,21 @@ static bool begin(struct cheng_timer *timer)
     return due;
 }
 
-static void finish(struct cheng_timer *timer)
+static int run(const void *argument, void *result)
 {
-    int64_t now = timer->period == 0 ? 0 : chengi_host_now();
-    bool wake = false;
+    struct cheng_timer *timer = *(struct cheng_timer *const *)argument;
+    timer->runs = chengi_runner_self(); /* read by its end, the same task; and by a child that it forks */
+    return begin(timer) ? timer->function(timer->argument, result) : 0;
+}
+
+/* Also of a task that never ran: cancelled before it began, which counts as a run, or left without a stack. */
+void chengi_timer_run_ended(cheng_task *task, int status, void *context)
+{
+    struct cheng_timer *timer = context;
+    int64_t now = chengi_host_now();
+    bool began = timer->runs != NULL || (status == -ECANCELED && begin(timer)), wake = false;
+    (void)task;
+    timer->runs = NULL;
     acquire(timer);
     if (timer->freed) {
         release(false);
@@ -118,21 +135,11 @@ static void finish(struct cheng_timer *timer)
     }
     timer->active = false;
     if (timer->set) {
-        if (timer->period != 0 && timer->when_ns <= now) /* leaves out what has passed */
+        if (began && timer->period != 0 && timer->when_ns <= now) /* leaves out what has passed */
             put_off(timer, (now - timer->when_ns) / timer->period + 1);
-        wake = queue(timer, timer->when_ns);
+        wake = queue(timer, began || timer->when_ns > now ? timer->when_ns : now + retry_ns);
     }
     release(wake);
-}
-
-static int run(const void *argument, void *result)
-{
-    struct cheng_timer *timer = *(struct cheng_timer *const *)argument;
-    int status = 0;
-    if (begin(timer))
-        status = timer->function(timer->argument, result);
-    finish(timer);
-    return status;
 }
 
 /* ---- the watch ---- */
@@ -150,7 +157,12 @@ static void fire(struct cheng_timer *timer)
     chengi_latch_release(&watch.latch);
     const cheng_task_options options = { .name = timer->name[0] == '\0' ? NULL : timer->name,
                                          .daemon = timer->daemon };
-    int rc = cheng_start(NULL, timer->kind, run, &timer, sizeof timer, &options);
+    cheng_task *task;
+    int rc = cheng_start(&task, timer->kind, run, &timer, sizeof timer, &options);
+    if (rc == 0) {
+        cheng_task_link(task, &timer->end);
+        cheng_task_free(task);
+    }
     bool gone = false;
     chengi_latch_acquire(&watch.latch);
     if (rc < 0) {
@@ -215,6 +227,7 @@ int cheng_timer_new(cheng_timer **out, enum cheng_kind kind, cheng_fn *function,
                                    .argument = arg_size == 0 ? arg : timer->bytes,
                                    .period = options->period,
                                    .daemon = options->daemon,
+                                   .end = { .call = chengi_timer_run_ended, .context = timer },
                                    .forks = chengi_forks };
     if (arg_size != 0)
         memcpy(timer->bytes, arg, arg_size);
@@ -286,4 +299,5 @@ void chengi_timers_after_fork(void)
 {
     watch.latch = (struct latch){ 0 };
     watch.runs = false;
+    watch.survivor = chengi_runner_self();
 }

@@ -332,6 +332,74 @@ TEST(many_hands)
         cheng_timer_free(shared[i]);
 }
 
+/* ---- runs that never begin ---- */
+
+static int cancels;
+
+static void cancel_first(void)
+{
+    if (cancels > 0) {
+        cancels--;
+        cheng_cancel(cheng_current());
+    }
+}
+
+TEST(a_run_that_is_cancelled_before_it_begins)
+{
+    cheng_set_start_hook(cancel_first);
+    FOR_EACH_KIND(kind)
+    {
+        const cheng_timer_options options = { .period = 2 * CHENG_MILLISECOND };
+        cheng_timer *again = new_timer(kind, note, &options), *once = new_timer(kind, note, NULL);
+        cancels = 2; /* that is a run, too */
+        start(again, CHENG_NOW);
+        wait_for_run();
+        assert_int_equal(cancels, 0);
+        assert_true(cheng_timer_is_set(again));
+        cheng_timer_free(again);
+        cheng_sleep(5 * CHENG_MILLISECOND);
+        while (cheng_semaphore_acquire_until(&runs, CHENG_NOW) == 0)
+            ;
+        cancels = 1;
+        start(once, CHENG_NOW);
+        while (cheng_timer_is_set(once))
+            cheng_sleep(CHENG_MILLISECOND);
+        assert_int_equal(cheng_semaphore_acquire_until(&runs, CHENG_NOW), -EAGAIN);
+        start(once, CHENG_NOW);
+        wait_for_run();
+        cheng_timer_free(once);
+    }
+}
+
+/* ---- forks ---- */
+
+static cheng_timer *forks;
+
+static int fork_within(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    pid_t pid = fork();
+    if (pid == 0) {
+        cheng_timer_free(forks); /* whose run this is */
+        return 0;                /* which ends the child */
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    return cheng_semaphore_release(&runs, 1);
+}
+
+TEST(freed_by_the_child_of_its_run) // notsan: noasan: noqemu: a threaded program's child
+{
+    FOR_EACH_KIND(kind)
+    {
+        forks = new_timer(kind, fork_within, NULL);
+        start(forks, CHENG_NOW);
+        wait_for_run();
+        cheng_timer_free(forks);
+    }
+}
+
 TEST(in_a_forks_child) // notsan: noqemu: no threads in a threaded program's child
 {
     cheng_timer *timer = new_timer(CHENG_COROUTINE, note, NULL), *set = new_timer(CHENG_THREAD, note, NULL);
