@@ -12,6 +12,7 @@
 
 enum { CLOSED = 1, WAITERS = 2, TICKET_SHIFT = 2, SLOT_HEADER = 8, LEAST_SIZE = 2 };
 enum { PATIENCE_LEAST = 100, PATIENCE_MOST = 3200, LOOK_AWAY = 10 }; /* relaxed rounds */
+enum { STRETCH = 128 };                                              /* items */
 
 /* All rings. Whoever changes the chain of `next` does so by one store, so that a fork's child finds it whole. */
 static struct {
@@ -153,6 +154,15 @@ static void finish_get(struct ring *ring)
         (void)cas_release(slot_at(ring, ticket), &held, (uint32_t)ticket); /* partner: put's first load */
 }
 
+/* How many puts (gets) could follow one another now. */
+static size_t may_follow(const struct ring *ring, bool putting)
+{
+    uint64_t head = ticket_of(load_relaxed(&ring->head.word)),
+             tail = ticket_of(load_relaxed(&ring->tail.word));
+    size_t size = tail < head ? 0 : (size_t)(tail - head); /* the tail may be the older */
+    return !putting ? size : size < ring->capacity ? ring->capacity - size : 0;
+}
+
 /* One call's waiting. */
 struct turn {
     unsigned spins; /* relaxed rounds left before it parks */
@@ -187,11 +197,30 @@ static void lose_patience(struct turn *turn, struct ring_end *end)
 
 /* Each look takes the lines that the other side is about to write. Who looked all the time would hold it back to one
  * item for each exchange of a line, and stay right behind it for good: neither full nor empty, and five times slower
- * than one after the other. So it leaves the ring alone for a few rounds, and the other gets ahead by a stretch. */
-static CHENGI_NOINLINE void look_away(struct turn *turn)
+ * than one after the other. So it leaves the ring alone for a few rounds; and once more, for twice as many, while the other
+ * gets ahead no slower than that, up to a stretch. An item that comes alone is taken after the first look. */
+static CHENGI_NOINLINE void look_away(const struct ring *ring, bool putting, struct turn *turn)
 {
-    for (unsigned i = 0; i < LOOK_AWAY && turn->spins > 0; i++, turn->spins--)
-        chengi_host_relax();
+    size_t stretch = ring->capacity < STRETCH ? ring->capacity : STRETCH, ahead = 0, before;
+    unsigned rounds = LOOK_AWAY;
+    do {
+        for (unsigned i = 0; i < rounds && turn->spins > 0; i++, turn->spins--)
+            chengi_host_relax();
+        before = ahead;
+        ahead = may_follow(ring, putting);
+        rounds *= 2;
+    } while (ahead > 1 && ahead >= 2 * before && ahead < stretch && turn->spins > 0);
+}
+
+/* The other is between taking its ticket and finishing with its slot: bounded by a copy. */
+static CHENGI_NOINLINE void let_finish(struct ring *ring, bool putting, struct turn *turn)
+{
+    if (unlikely(ring->forks_put != 0))
+        putting ? finish_get(ring) : skip_put(ring);
+    if (turn->spins > 0)
+        look_away(ring, putting, turn);
+    else
+        chengi_host_yield();
 }
 
 /* Waits until a put (get) may succeed, and returns 0; or tells why not. */
@@ -206,19 +235,14 @@ static int wait_turn(struct ring *ring, bool putting, cheng_deadline deadline, s
     if ((word & CLOSED) && (putting || ticket_of(word) == ticket_of(own)))
         return -EPIPE;
     if (!really_blocked(ring, putting ? own : word, putting ? word : own, putting)) {
-        if (unlikely(ring->forks_put != 0))
-            putting ? finish_get(ring) : skip_put(ring);
-        if (turn->spins > 0) /* bounded by what the other still has to do: a copy */
-            look_away(turn);
-        else
-            chengi_host_yield();
+        let_finish(ring, putting, turn);
         return 0;
     }
     if (chengi_is_now(deadline))
         return -EAGAIN;
     if (turn->spins > 0) {
         turn->spun = true;
-        look_away(turn);
+        look_away(ring, putting, turn);
         return 0;
     }
     lose_patience(turn, end);

@@ -38,7 +38,7 @@
 
 _Static_assert(sizeof(cheng_lock) == 16, "16 bytes, private or shared");
 
-enum { BACKOFF_FIRST = 32, BACKOFF_ROUNDS = 4 };
+enum { BACKOFF_FIRST = 64, BACKOFF_ROUNDS = 4 };
 static const int64_t starving_after_ns = 1000000;
 
 static void set_holder(cheng_lock *lock, const char *site)
