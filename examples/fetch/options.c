@@ -28,7 +28,8 @@ static const char help[] =
     "\n"
     "  -k, --kind thread|coroutine  what the workers are (coroutine)\n"
     "  -w, --workers N              how many work (as many as may be in flight; of threads, 100)\n"
-    "  -i, --in-flight N            requests under way at the same time (1000; with URLs 64, 6 to a host)\n"
+    "  -i, --in-flight N            requests under way at the same time (1000; with URLs 64, 6 to a host, or all N:\n"
+    "                               small servers drop what they have no room to queue)\n"
     "  -p, --pages N                pages of the built-in server (500)\n"
     "  -o, --out DIR                store the pages, and db.txt, in this directory\n"
     "  -h, --help                   print this\n"
@@ -120,7 +121,7 @@ int options_parse(struct options *o, int argc, char **argv)
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    *o = (struct options){ .kind = CHENG_COROUTINE, .pages = PAGES };
+    *o = (struct options){ .kind = CHENG_COROUTINE };
     opterr = 0; /* we say it in our own way */
     for (int c, rc = -1; (c = getopt_long(argc, argv, ":k:w:p:i:o:h", known, NULL)) != -1;) {
         switch (c) {
@@ -152,9 +153,13 @@ int options_parse(struct options *o, int argc, char **argv)
     }
     if (o->out != NULL && *o->out == '\0')
         return wrong("--out needs the name of a directory");
+    if (optind < argc && o->pages != 0)
+        return wrong("--pages is the built-in server's: leave it out with URLs");
     if (optind < argc) {
         o->urls = argv + optind;
         o->pages = (unsigned)(argc - optind);
+    } else if (o->pages == 0) {
+        o->pages = PAGES;
     }
     int rc = fit_descriptors(o);
     if (o->workers == 0)

@@ -154,7 +154,7 @@ static int watch_forks(void)
 
 static int create(cheng_arena **out, const char *name, const struct arena_header *fixed)
 {
-    struct arena_file file;
+    struct arena_file file = { .fd = -1 }; /* GCC, with -flto, does not see that what follows sets it */
     int rc = name == NULL ? chengi_sys_arena_create(fixed->size, &file)
                           : chengi_sys_arena_create_named(name, fixed->size, &file);
     if (rc < 0)

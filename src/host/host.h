@@ -71,6 +71,13 @@ int chengi_host_set_thread_value(void *value);
 /* How many relaxed rounds a spin may take before it must sleep; 0 where it cannot help: one CPU. */
 unsigned chengi_host_spin_limit(void);
 
+/* The same pointer, of whose object the compiler knows nothing, its size for one. */
+static inline void *chengi_host_opaque(const void *pointer)
+{
+    __asm__("" : "+r"(pointer));
+    return (void *)(uintptr_t)pointer;
+}
+
 static inline void chengi_host_relax(void)
 {
 #if defined(__x86_64__)

@@ -59,7 +59,7 @@ static void acquire(struct cheng_timer *timer)
     if (unlikely(timer->forks != chengi_forks)) {
         timer->forks = chengi_forks;
         timer->set = false;
-        timer->active = timer->active && timer->runs == watch.survivor;
+        timer->active = timer->active && timer->runs != NULL && timer->runs == watch.survivor;
         timer->timer.link.next = NULL;
     }
 }
@@ -299,5 +299,5 @@ void chengi_timers_after_fork(void)
 {
     watch.latch = (struct latch){ 0 };
     watch.runs = false;
-    watch.survivor = chengi_runner_self();
+    watch.survivor = (const struct cheng_task *)(const void *)chengi_self; /* NULL: it has no record yet */
 }

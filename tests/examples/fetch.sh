@@ -61,6 +61,7 @@ usage)
 --pages 12x
 --pages 99999999999999999999
 --in-flight none
+--pages 2 http://127.0.0.1:9/
 --verbose
 -z
 END

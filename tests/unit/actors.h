@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "host/sanitize.h"
+#include "park/lot.h"
 #include "run/runner.h"
 #include "unit/harness.h"
 
@@ -106,9 +107,21 @@ static inline bool task_waits(const cheng_task *task, enum wait_kind kind)
            (__atomic_load_n(&task->wake, __ATOMIC_ACQUIRE) & CHENGI_OUTCOME) == CHENGI_WAITING;
 }
 
+/* It waits in the queue of its word, so that who comes now comes later; or for what has no such queue. */
+static inline bool task_is_queued(const cheng_task *task, enum wait_kind kind)
+{
+    uint32_t *word = task_waits(task, kind) ? __atomic_load_n(&task->word, __ATOMIC_ACQUIRE) : NULL;
+    if (word == NULL)
+        return task_waits(task, kind);
+    struct bucket *bucket = chengi_lot_lock(word);
+    bool queued = task_waits(task, kind) && task->waiter->next != NULL;
+    chengi_lot_unlock(bucket);
+    return queued;
+}
+
 static inline void wait_until_blocked(const cheng_task *task, enum wait_kind kind)
 {
-    while (!task_waits(task, kind))
+    while (!task_is_queued(task, kind))
         cheng_yield();
 }
 

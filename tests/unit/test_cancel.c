@@ -451,7 +451,8 @@ TEST(comes_before_the_waiter_has_joined)
         actor_start(&canceller, IN_THREAD, cancel_behind_the_gate, waiter.self);
         struct bucket *bucket = chengi_lot_lock(&event.word);
         open_gate(&waiter_may);
-        wait_until_blocked(waiter.self, CHENGI_WAIT_EVENT);
+        while (!task_waits(waiter.self, CHENGI_WAIT_EVENT))
+            chengi_host_yield();
         open_gate(&canceller_may);
         while (!load_relaxed(&waiter.self->cancelled))
             chengi_host_yield();

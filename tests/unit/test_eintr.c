@@ -100,14 +100,14 @@ static const struct {
     { want_byte_of_a_pipe, CHENGI_WAIT_READ },
 };
 
-struct waiter {
+struct call {
     int (*function)(void);
     pthread_t thread;
 };
 
 static int wait_here(void *context)
 {
-    struct waiter *waiter = context;
+    struct call *waiter = context;
     waiter->thread = pthread_self();
     return waiter->function();
 }
@@ -168,7 +168,7 @@ TEST(a_handler_ends_no_wait)
     for (size_t w = 0; w < sizeof waits / sizeof *waits; w++)
         EACH_PLACE(place)
         {
-            struct waiter waiter = { .function = waits[w].function };
+            struct call waiter = { .function = waits[w].function };
             struct actor actor;
             begin();
             __atomic_store_n(&taken, 0, __ATOMIC_RELAXED);

@@ -108,7 +108,9 @@ static int shielded(void)
     cheng_timeout scope;
     cheng_timeout_begin(&scope, CHENG_NOW);
     cheng_shield(true);
+    int64_t begun = cheng_clock_ns();
     assert_int_equal(cheng_sleep(CHENG_MILLISECOND), 0);
+    assert_true(cheng_clock_ns() - begun >= CHENG_MILLISECOND);
     cheng_shield(false);
     assert_int_equal(cheng_sleep(CHENG_MILLISECOND), -ECANCELED);
     assert_int_equal(cheng_timeout_end(&scope), -ETIMEDOUT);
