@@ -10,7 +10,7 @@
 #define CHENGI_NOINLINE __attribute__((noinline))
 #define CHENGI_CACHE_LINE 64
 
-/* The half of a word of 64 bits that counts its least: what waits look at. */
+/* The low half of a word of 64 bits: waits are for 32. */
 static inline uint32_t *chengi_low_half(uint64_t *word)
 {
     return (uint32_t *)(void *)word + (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 1);

@@ -66,17 +66,17 @@ void chengi_host_restore_signals(void);
 int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), void (*at_exit)(void));
 int chengi_host_set_thread_value(void *value);
 
-/* ---- spinning ---- */
-
-/* How many relaxed rounds a spin may take before it must sleep; 0 where it cannot help: one CPU. */
-unsigned chengi_host_spin_limit(void);
-
 /* The same pointer, of whose object the compiler knows nothing, its size for one. */
 static inline void *chengi_host_opaque(const void *pointer)
 {
     __asm__("" : "+r"(pointer));
     return (void *)(uintptr_t)pointer;
 }
+
+/* ---- spinning ---- */
+
+/* How many relaxed rounds a spin may take before it must sleep; 0 where it cannot help: one CPU. */
+unsigned chengi_host_spin_limit(void);
 
 static inline void chengi_host_relax(void)
 {

@@ -78,8 +78,8 @@ static inline uint32_t *slot_at(const struct ring *ring, uint64_t ticket)
 
 static inline void copy(void *to, const void *from, size_t size)
 {
-    if (likely(size ==
-               8)) /* a move, no call. With -flto, GCC would take the 8 for the size of any item, and warn */
+    /* a move, no call. With -flto, GCC would take the 8 for the size of any item, and warn */
+    if (likely(size == 8))
         memcpy(chengi_host_opaque(to), chengi_host_opaque(from), 8);
     else
         memcpy(to, from, size);
@@ -173,7 +173,7 @@ struct turn {
 
 /* A wake-up across cores takes longer than the other side needs to fill or empty the ring, so that both would go on
  * sleeping by turns. A thread therefore looks again for a while: for longer when that has helped, up to PATIENCE_MOST
- * rounds (some 50 µs, what the wake-up costs), for shorter when it slept after all. A coroutine parks at once: others
+ * rounds (50 to 90 µs, what the wake-up costs), for shorter when it slept after all. A coroutine parks at once: others
  * can run. */
 static void begin_turn(struct turn *turn, const struct ring_end *end)
 {

@@ -46,7 +46,7 @@ static void set_holder(cheng_lock *lock, const char *site)
     store_relaxed(&lock->holder, (uint64_t)(uintptr_t)site); /* for reports, which look twice */
 }
 
-/* Whether the holder is not known to stand still: it waits itself, or it is a coroutine of the worker that asks. */
+/* False: the holder stands still, since it waits itself, or is a coroutine of the worker that asks. */
 static bool may_go_on(uint32_t word)
 {
     const struct cheng_task *holder = chengi_runner_of(word);

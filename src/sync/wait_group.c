@@ -55,8 +55,8 @@ int cheng_wait_group_done(cheng_wait_group *group)
             next = round_of(word) + (uint32_t)ROUND;
     } while (!cas_release(&group->word, &word, next)); /* partner: wait's acquire */
     if (count_of(next) == 0 && (word & WAITERS))
-        chengi_place_wake(kind, chengi_low_half(&group->word),
-                          UINT32_MAX); /* the word is only an address here */
+        /* the word is only an address here */
+        chengi_place_wake(kind, chengi_low_half(&group->word), UINT32_MAX);
     return 0;
 }
 
