@@ -341,19 +341,34 @@ static int must_not_run(const void *argument, void *result)
     abort();
 }
 
+static void cancel_before_its_time(enum cheng_kind kind, bool asleep)
+{
+    cheng_task *task;
+    int status = 0;
+    assert_int_equal(
+        cheng_start_later(&task, kind, cheng_after(3600 * CHENG_SECOND), must_not_run, NULL, 0, NULL), 0);
+    if (asleep)
+        wait_until_blocked(task, CHENGI_WAIT_SLEEP);
+    cheng_cancel(task);
+    assert_int_equal(cheng_join(task, &status), 0);
+    assert_int_equal(status, -ECANCELED);
+    cheng_task_free(task);
+}
+
 TEST(start_later_cancelled_before_its_time)
 {
     FOR_EACH_KIND(kind)
     {
-        cheng_task *task;
-        int status = 0;
-        assert_int_equal(
-            cheng_start_later(&task, kind, cheng_after(3600 * CHENG_SECOND), must_not_run, NULL, 0, NULL), 0);
-        cheng_cancel(task);
-        assert_int_equal(cheng_join(task, &status), 0);
-        assert_int_equal(status, -ECANCELED);
-        cheng_task_free(task);
-        task = NULL;
+        cancel_before_its_time(kind, false);
+        cancel_before_its_time(kind, true);
+    }
+}
+
+TEST(start_later_checks_its_arguments)
+{
+    FOR_EACH_KIND(kind)
+    {
+        cheng_task *task = NULL;
         assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, NULL, NULL, 0, NULL), -EINVAL);
         assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, must_not_run, NULL, 4, NULL), -EINVAL);
         assert_int_equal(cheng_start_later(&task, kind, CHENG_NOW, must_not_run, "", 64 << 10, NULL),
