@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.parse
 
 FETCH = sys.argv[1]
@@ -125,19 +124,13 @@ def nginx(scratch):
     os.chmod(scratch, 0o755) # its worker is another user when this is root
     tree = os.path.join(scratch, "tree")
     paths = make_tree(tree)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as s: # which nginx inherits: nobody else can get the port
         port = s.getsockname()[1]
-    with open(os.path.join(scratch, "conf"), "w") as f:
-        f.write(NGINX.format(scratch, port))
-    server = subprocess.Popen([program, "-c", os.path.join(scratch, "conf"), "-e", os.path.join(scratch, "error.log")])
+        with open(os.path.join(scratch, "conf"), "w") as f:
+            f.write(NGINX.format(scratch, port))
+        server = subprocess.Popen([program, "-c", os.path.join(scratch, "conf"), "-e", os.path.join(scratch, "error.log")],
+                                  env={**os.environ, "NGINX": f"{s.fileno()};"}, pass_fds=[s.fileno()])
     try:
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.02)
         fetch_tree(scratch, port, tree, paths, "coroutine")
     finally:
         server.terminate()

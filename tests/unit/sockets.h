@@ -63,6 +63,19 @@ static inline cheng_socket *listen_here(char service[8])
     return listener;
 }
 
+/* A port that is ours, and at which nobody listens: nor can anybody else get it. Close the descriptor in the end. */
+static inline int refusing_port(char service[8])
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    snprintf(service, 8, "%d", ntohs(address.sin_port));
+    return fd;
+}
+
 static inline struct pair tcp_pair(void)
 {
     struct pair pair;

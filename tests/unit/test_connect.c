@@ -5,7 +5,7 @@ TEST_EVERYWHERE(refused)
 {
     char service[8];
     cheng_socket *s = NULL;
-    cheng_socket_free(listen_here(service)); /* nobody listens there any more */
+    int held = refusing_port(service);
     unsigned before = open_descriptors();
     assert_int_equal(cheng_connect(&s, "127.0.0.1", service), -ECONNREFUSED);
     assert_int_equal(cheng_connect_until(&s, "127.0.0.1", service, cheng_after(CHENG_SECOND)), -ECONNREFUSED);
@@ -14,6 +14,7 @@ TEST_EVERYWHERE(refused)
     assert_null(s);
     if (chengi_runner_self()->worker != NULL) /* a thread keeps a descriptor to be woken by */
         assert_int_equal(open_descriptors(), before);
+    close(held);
 }
 
 /* A listener whose queue is full: the system lets a connect wait. */

@@ -111,10 +111,8 @@ static atomic_int hogs, stepped;
 
 static void stop_the_hog(const cheng_incident *incident)
 {
-    if (incident->kind == CHENG_HOG) {
-        assert_non_null(strstr(incident->report, "hog"));
-        hogs++;
-    }
+    if (incident->kind == CHENG_HOG) /* on a busy machine others may be told of, too */
+        hogs += strstr(incident->report, "hog has run for") != NULL;
 }
 
 static int hog(const void *argument, void *result)
@@ -140,8 +138,9 @@ static int stop_when_told(const void *argument, void *result)
     (void)argument, (void)result;
     while (hogs == 0)
         cheng_sleep(CHENG_MILLISECOND);
+    int so_far = stepped;
     stop = true;
-    return stepped;
+    return so_far;
 }
 
 static int hog_first(const void *argument, void *result)

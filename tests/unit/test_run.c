@@ -284,11 +284,12 @@ TEST(the_newest_task_is_stolen_too) // noqemu: needs two processors
 }
 
 /* Both workers are busy as the task is spawned; one of them has then nothing left to do. */
-static bool may_stop;
+static bool is_busy, may_stop;
 
 static int be_busy_until_told(const void *argument, void *result)
 {
     (void)argument, (void)result;
+    __atomic_store_n(&is_busy, true, __ATOMIC_SEQ_CST);
     while (!__atomic_load_n(&may_stop, __ATOMIC_SEQ_CST))
         chengi_host_yield();
     return 0;
@@ -313,9 +314,10 @@ TEST(the_newest_task_is_stolen_by_who_was_busy) // noqemu: needs two processors
         test_skip("needs exactly two processors");
     for (unsigned round = 0; round < 20; round++) {
         cheng_task *tasks[2];
-        may_stop = false;
+        is_busy = may_stop = false;
         assert_int_equal(cheng_start(&tasks[0], CHENG_COROUTINE, be_busy_until_told, NULL, 0, NULL), 0);
-        (void)cheng_sleep(100 * CHENG_MICROSECOND);
+        while (!__atomic_load_n(&is_busy, __ATOMIC_SEQ_CST))
+            cheng_yield();
         assert_int_equal(cheng_start(&tasks[1], CHENG_COROUTINE, spawn_while_all_are_busy, NULL, 0, NULL), 0);
         for (int i = 0; i < 2; i++) {
             assert_int_equal(cheng_join(tasks[i], NULL), 0);
@@ -352,9 +354,32 @@ static int compute_all(const void *argument, void *result)
     return 0;
 }
 
+static void *compute_half(void *unused)
+{
+    unsigned rounds = scaled(ROUNDS);
+    for (unsigned i = 0; i < JOBS / 2; i++)
+        assert_int_equal(compute(&rounds, NULL), 0);
+    return unused;
+}
+
+/* What the machine has for two threads: two processors may be one, seen twice, or another's. */
+static double two_threads(void)
+{
+    pthread_t other;
+    int64_t begun = cheng_clock_ns();
+    compute_half(NULL);
+    compute_half(NULL);
+    int64_t one = cheng_clock_ns() - begun;
+    begun = cheng_clock_ns();
+    assert_int_equal(pthread_create(&other, NULL, compute_half, NULL), 0);
+    compute_half(NULL);
+    pthread_join(other, NULL);
+    return (double)one / (double)(cheng_clock_ns() - begun);
+}
+
 TEST(two_workers_are_1_8_times_as_fast) // serial: measures; noqemu novalgrind: need two processors
 {
-    double best = 0;
+    double best = 0, best_threads = 0;
     if (chengi_host_cpus() != 2)
         test_skip("needs exactly two processors");
     int64_t until = cheng_clock_ns() + 20 * CHENG_SECOND; /* the machine may be busy with something else */
@@ -369,8 +394,12 @@ TEST(two_workers_are_1_8_times_as_fast) // serial: measures; noqemu novalgrind: 
         cheng_task_free(task);
         double times = (double)one / (double)(cheng_clock_ns() - begun);
         best = times > best ? times : best;
+        double pair = best >= 1.8 ? 0 : two_threads();
+        best_threads = pair > best_threads ? pair : best_threads;
     }
     printf("two workers are %.2f times as fast as one\n", best);
+    if (best < 1.8 && best_threads < 1.9)
+        test_skip("two threads are no more than %.2f times as fast as one here", best_threads);
     assert_true(best >= 1.8 || slowed_down());
 }
 
@@ -434,6 +463,12 @@ static const enum wait_kind rest_kinds[] = {
 };
 enum { RESTS = sizeof rests / sizeof *rests };
 
+static long us_of(const struct rusage *usage)
+{
+    return (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 + usage->ru_utime.tv_usec +
+           usage->ru_stime.tv_usec;
+}
+
 /* A thread, a coroutine and one in cheng_run in each kind of wait; and what that costs in some seconds. */
 TEST(a_parked_program_does_nothing) // serial: measures
 {
@@ -446,19 +481,20 @@ TEST(a_parked_program_does_nothing) // serial: measures
             actor_start(&actors[r][place], place, rests[r], NULL);
             wait_until_blocked(actors[r][place].self, rest_kinds[r]);
         }
-    struct rusage before, after;
-    (void)cheng_sleep(50 * CHENG_MILLISECOND); /* until all have fallen asleep */
-    getrusage(RUSAGE_SELF, &before);
-    assert_int_equal(cheng_sleep(seconds * CHENG_SECOND), 0);
-    getrusage(RUSAGE_SELF, &after);
-    long switches = after.ru_nvcsw - before.ru_nvcsw;
-    long us =
-        (after.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_utime.tv_sec - before.ru_stime.tv_sec) *
-            1000000 +
-        after.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_utime.tv_usec - before.ru_stime.tv_usec;
-    printf("parked for %u s: %ld us of CPU, %ld voluntary switches\n", seconds, us, switches);
-    assert_true(us < (long)seconds * 500 || slowed_down());
-    assert_true(switches < (long)seconds * 6 || slowed_down());
+    bool does_nothing = slowed_down();
+    for (int attempt = 0; attempt < 4 && !does_nothing; attempt++) {
+        struct rusage before, after;
+        (void)cheng_sleep(
+            50 * CHENG_MILLISECOND); /* until all have fallen asleep; if not, the next attempt counts */
+        getrusage(RUSAGE_SELF, &before);
+        assert_int_equal(cheng_sleep(seconds * CHENG_SECOND), 0);
+        getrusage(RUSAGE_SELF, &after);
+        long switches = after.ru_nvcsw - before.ru_nvcsw;
+        long us = us_of(&after) - us_of(&before);
+        printf("parked for %u s: %ld us of CPU, %ld voluntary switches\n", seconds, us, switches);
+        does_nothing = us < (long)seconds * 500 && switches < (long)seconds * 6;
+    }
+    assert_true(does_nothing);
 
     __atomic_store_n(&rest_is_over, true, __ATOMIC_SEQ_CST);
     assert_int_equal(cheng_lock_release(&rest_lock), 0);

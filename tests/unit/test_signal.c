@@ -90,7 +90,8 @@ static int do_the_same(const void *argument, void *result)
     int64_t until = cheng_clock_ns() + CHENG_SECOND;
     (void)argument;
     hold_signal(false);
-    while (cheng_clock_ns() < until) {
+    while (cheng_clock_ns() < until || released <= 100 || rings == 0 ||
+           went == 0) { /* all have had their turn */
         assert_int_equal(cheng_semaphore_release(&units, 1), 0);
         assert_int_equal(cheng_queue_put(queue, &number), 0);
         cheng_event_set(&rung);
@@ -131,7 +132,6 @@ static int all(const void *argument, void *result)
     }
     assert_int_equal(got, own + put);
     assert_int_equal(put + full, released);
-    assert_true(released > 100 && rings > 0 && went > 0);
     return 0;
 }
 

@@ -34,7 +34,7 @@ static int ends_waits(void)
     cheng_timeout scope;
     int64_t begin = cheng_clock_ns();
     cheng_timeout_begin(&scope, cheng_after(20 * CHENG_MILLISECOND));
-    assert_false(cheng_cancelled());
+    assert_true(!cheng_cancelled() || cheng_clock_ns() - begin >= 20 * CHENG_MILLISECOND);
     assert_int_equal(cheng_event_wait(&never), -ECANCELED);
     assert_true(cheng_clock_ns() - begin >= 20 * CHENG_MILLISECOND);
     assert_true(cheng_cancelled());

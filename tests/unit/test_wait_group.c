@@ -73,6 +73,36 @@ TEST(used_again_at_once)
     }
 }
 
+/* The same where nothing is left to chance: the waiter is on this very thread and cannot run in between. */
+static int wait_as_task(const void *argument, void *result)
+{
+    (void)argument, (void)result;
+    return wait_for_it(NULL);
+}
+
+static int use_again(const void *argument, void *result)
+{
+    cheng_task *task;
+    int status = -1;
+    (void)argument, (void)result;
+    assert_int_equal(cheng_wait_group_add(&group, 1), 0);
+    assert_int_equal(cheng_start(&task, CHENG_COROUTINE, wait_as_task, NULL, 0, NULL), 0);
+    wait_until_blocked(task, CHENGI_WAIT_GROUP);
+    assert_int_equal(cheng_wait_group_done(&group), 0);
+    assert_int_equal(cheng_wait_group_add(&group, 1), 0);
+    assert_int_equal(cheng_join(task, &status), 0);
+    assert_int_equal(status, 0);
+    cheng_task_free(task);
+    return cheng_wait_group_done(&group);
+}
+
+TEST(used_again_before_the_waiter_can_run)
+{
+    int status = -1;
+    assert_int_equal(cheng_run(&status, use_again, NULL, 0), 0);
+    assert_int_equal(status, 0);
+}
+
 static int finish_one(const void *argument, void *result)
 {
     (void)result;

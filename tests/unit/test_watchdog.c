@@ -82,8 +82,8 @@ static int hog_within(const void *arg, void *result)
 {
     (void)arg, (void)result;
     __atomic_store_n(&hog, cheng_current(), __ATOMIC_RELAXED);
-    while (!__atomic_load_n(&incidents, __ATOMIC_RELAXED))
-        continue;
+    while (!__atomic_load_n(&incidents, __ATOMIC_RELAXED) && !__atomic_load_n(&of_others, __ATOMIC_RELAXED))
+        continue; /* the others: itself, before it said who it is */
     return 0;
 }
 

@@ -247,12 +247,17 @@ SCENARIO(meet_in_run, ENOMEM, EMFILE, ENFILE, ENOSPC)
 static int sleep_within(const void *arg, void *result)
 {
     const cheng_duration nap = 50 * CHENG_MILLISECOND;
+    cheng_duration spent = nap;
     struct timespec before, after;
     (void)arg, (void)result;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-    expect(cheng_sleep(nap) == 0);
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-    expect((after.tv_sec - before.tv_sec) * CHENG_SECOND + after.tv_nsec - before.tv_nsec < nap / 2);
+    for (int attempt = 0; attempt < 5 && spent >= nap / 2;
+         attempt++) { /* a machine that stops counts that as ours */
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+        expect(cheng_sleep(nap) == 0);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+        spent = (after.tv_sec - before.tv_sec) * CHENG_SECOND + after.tv_nsec - before.tv_nsec;
+    }
+    expect(spent < nap / 2);
     return 0;
 }
 
