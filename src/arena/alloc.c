@@ -183,8 +183,7 @@ static bool rebuild(struct cheng_arena *arena, uint32_t pending)
             info.state = BLOCK_FREE;
             set_block(arena, place, info.units, BLOCK_FREE);
         }
-        if (info.state == BLOCK_FREE &&
-            open != 0) { /* `open`: the free block just before, not in a bin yet */
+        if (info.state == BLOCK_FREE && open != 0) { /* the free block just before, not in a bin yet */
             if (!read_free(arena, open, &first))
                 goto corrupted;
             before = first.units + info.units;
@@ -253,8 +252,7 @@ static bool carve(struct cheng_arena *arena, uint32_t place, uint32_t whole, uin
     }
     clear(arena, place, units);
     if (header->virgin < (uint64_t)place + units + SMALLEST)
-        header->virgin =
-            (uint64_t)place + units + SMALLEST; /* the rest's header, if there is one, included */
+        header->virgin = (uint64_t)place + units + SMALLEST; /* with the rest's header, if there is one */
     if (rest != 0) {
         /* release: whoever dies here has moved `virgin` before it soils what lies beyond */
         store_release(&block_at(arena, place + units)->before, units);

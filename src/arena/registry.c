@@ -58,8 +58,8 @@ static struct cheng_arena *claim(const struct arena_file *file)
         arena->epoch++;
         store_relaxed(&arena->word, 0);
         store_relaxed(&arena->size, file->size);
-        store_release(&arena->taken,
-                      true); /* last: a fork's child closes the descriptor of what is half attached */
+        /* last: a fork's child closes the descriptor of what is half attached */
+        store_release(&arena->taken, true);
         return arena;
     }
     return NULL;

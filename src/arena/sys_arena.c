@@ -49,9 +49,8 @@ int chengi_sys_arena_create(uint64_t size, struct arena_file *file)
     if (fd < 0)
         return -errno;
     int rc = size_and_describe(fd, size, file);
-    if (rc == 0)
-        (void)fcntl(fd, F_ADD_SEALS,
-                    F_SEAL_SHRINK | F_SEAL_GROW); /* else a shrink would be a SIGBUS for all */
+    if (rc == 0) /* else a shrink would be a SIGBUS for all */
+        (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
     return rc;
 }
 

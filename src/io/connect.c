@@ -148,8 +148,8 @@ static int run_race(struct race *race, cheng_socket **out, cheng_deadline deadli
             if (rc != -EINPROGRESS)
                 due = 0; /* one has failed: the next need not wait */
         }
-        bool late =
-            deadline.at_ns > 0 && chengi_host_now() >= deadline.at_ns; /* else it is the system's time-out */
+        /* else a time-out is the system's */
+        bool late = deadline.at_ns > 0 && chengi_host_now() >= deadline.at_ns;
         if (rc == 0 || rc == -ECANCELED || rc == -EAGAIN || (rc == -ETIMEDOUT && late))
             return rc;
     }

@@ -43,10 +43,9 @@ static int perform(const void *argument, void *unused)
         return chengi_sys_sync(r->fd);
     case READ:
         return chengi_sys_read(r->fd, r->buffer, r->size);
-    case WRITE:
+    case WRITE: /* of a terminal that does not block -EAGAIN, which here would mean that there is no helper */
         rc = chengi_sys_write(r->fd, r->data, r->size);
-        return rc == -EAGAIN ? 0
-                             : rc; /* a terminal that does not block; -EAGAIN means that there is no helper */
+        return rc == -EAGAIN ? 0 : rc;
     case READ_AT:
         return chengi_sys_pread(r->fd, r->buffer, r->size, r->offset);
     case WRITE_AT:

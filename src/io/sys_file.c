@@ -177,9 +177,8 @@ void chengi_sys_hush(struct hush *hush)
     sigset_t pipe, pending;
     only_sigpipe(&pipe);
     pthread_sigmask(SIG_BLOCK, &pipe, &hush->before);
-    hush->pending = false;
-    if (sigismember(&hush->before, SIGPIPE) == 1 &&
-        sigpending(&pending) == 0) /* the caller's own, to be kept */
+    hush->pending = false; /* the caller's own, to be kept */
+    if (sigismember(&hush->before, SIGPIPE) == 1 && sigpending(&pending) == 0)
         hush->pending = sigismember(&pending, SIGPIPE) == 1;
 }
 

@@ -285,8 +285,8 @@ int chengi_sys_receive_fds(int fd, void *buffer, size_t size, int *fds, size_t r
             have = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
             memcpy(got, CMSG_DATA(header), have * sizeof(int));
         }
-    if (have > room ||
-        (message.msg_flags & MSG_CTRUNC)) { /* truncated: more than can be sent here, or no descriptors */
+    /* truncated: more than can be sent here, or no descriptors */
+    if (have > room || (message.msg_flags & MSG_CTRUNC)) {
         while (have > 0)
             close(got[--have]);
         return -EMSGSIZE;

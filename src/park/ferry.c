@@ -101,9 +101,8 @@ static struct ferry *ferry_with_room(void)
             harbour.first = ferry;
         }
     }
-    if (ferry != NULL)
-        __atomic_add_fetch(&ferry->count, 1,
-                           __ATOMIC_RELAXED); /* the seat is taken with the harbour latched */
+    if (ferry != NULL) /* the seat is taken with the harbour latched */
+        __atomic_add_fetch(&ferry->count, 1, __ATOMIC_RELAXED);
     chengi_latch_release(&harbour.latch);
     return ferry;
 }

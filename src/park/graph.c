@@ -54,8 +54,8 @@ static bool edge_of(struct cheng_task *task, struct edge *edge)
     edge->owner = NULL;
     if ((edge->wake & CHENGI_OUTCOME) != CHENGI_WAITING || !chengi_graph_edge(edge->kind))
         return false;
-    if ((edge->wake & CHENGI_CANCELLABLE) &&
-        load_relaxed(&task->cancelled)) /* about to leave, or to be made to */
+    /* about to leave, or to be made to */
+    if ((edge->wake & CHENGI_CANCELLABLE) && load_relaxed(&task->cancelled))
         return false;
     __atomic_thread_fence(__ATOMIC_ACQUIRE); /* the look at `wake` comes after those at `why` */
     if (load_relaxed(&task->wake) != edge->wake)

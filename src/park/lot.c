@@ -136,8 +136,8 @@ void chengi_lot_wake_orphans(uint32_t owner)
                         (load_relaxed(w->word) & (uint32_t)CHENGI_OWNER) == owner)
                         orphan = w->word;
                 chengi_latch_release(&bucket->latch);
-                if (orphan !=
-                    NULL) /* even if it wakes nobody it takes all off: the next pass finds another word */
+                /* even if it wakes nobody it takes all off: the next pass finds another word */
+                if (orphan != NULL)
                     chengi_unpark(orphan, UINT32_MAX);
             } while (orphan != NULL);
         }

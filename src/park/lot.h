@@ -43,8 +43,8 @@ struct table {
     struct bucket *buckets;
     struct table *former; /* which this one has replaced */
 };
-extern struct table
-    *chengi_lot; /* replaced with all buckets latched; old ones are not freed, but after a fork */
+/* Replaced with all buckets latched; old ones are not freed, but after a fork. */
+extern struct table *chengi_lot;
 
 static inline size_t chengi_lot_index(const uint32_t *word, const struct table *table)
 {

@@ -212,8 +212,8 @@ int chengi_park_fd(uint32_t *word, uint32_t value, int fd, unsigned events, int6
         return rc;
     int64_t until = chengi_timeout_bound(self, deadline_ns, self->shields == 0);
     struct waiter waiter = { .word = word, .runner = self };
-    store_relaxed(&self->polling,
-                  1); /* before `wake` says WAITING: a waker reads it after it has changed that */
+    /* before `wake` says WAITING: a waker reads it after it has changed that */
+    store_relaxed(&self->polling, 1);
     uint32_t wake = begin_wait(self, &waiter, why, until, self->shields == 0);
     rc = join_queue(self, &waiter, wake, value, false);
     if (rc == 1) {
@@ -399,8 +399,7 @@ void chengi_park_cancel(struct cheng_task *task)
     /* seq_cst, with a full fence: partner is the waiter's look at `cancelled` after it wrote `wake` */
     __atomic_store_n(&task->cancelled, 1, __ATOMIC_SEQ_CST);
     fence_seq_cst();
-    uint32_t wake =
-        load_acquire(&task->wake); /* partner: begin_wait. So `worker` is no older than the wait */
+    uint32_t wake = load_acquire(&task->wake); /* partner: begin_wait. `worker` is no older than the wait */
     struct wakee wakee = wakee_of(task);
     if ((wake & CHENGI_OUTCOME) == CHENGI_WAITING && (wake & CHENGI_CANCELLABLE) &&
         chengi_wait_end(task, wake, CHENGI_CANCELLED))

@@ -58,8 +58,8 @@ static int enter(struct channel *channel)
 {
     uint32_t unlocked = 0;
     int rc = 0;
-    if (unlikely(
-            !cas_acquire(&channel->lock.word, &unlocked, chengi_runner_self()->self.word))) /* as inlined */
+    /* as inlined */
+    if (unlikely(!cas_acquire(&channel->lock.word, &unlocked, chengi_runner_self()->self.word)))
         rc = cheng_lock_acquire_until(&channel->lock, CHENG_FOREVER);
     if (unlikely(rc == -EOWNERDEAD)) {
         channel->ended = -EOWNERDEAD; /* the store may be half changed */

@@ -20,9 +20,8 @@ struct cheng_queue {
     enum { RING, SHARED_RING, CHANNEL } kind;
     struct shared_ring *shared;
     struct channel *channel;
-    _Alignas(2 * CHENGI_CACHE_LINE)
-        uint64_t done; /* items; joiners park on its low half. Apart: puts and gets read
-                                                      what comes before it */
+    /* items; joiners park on its low half. Apart: puts and gets read what comes before it */
+    _Alignas(2 * CHENGI_CACHE_LINE) uint64_t done;
 };
 
 static int check(size_t item_size, const cheng_queue_options *options)
@@ -234,8 +233,8 @@ int cheng_queue_join_until(cheng_queue *queue, cheng_deadline deadline)
     if (queue->kind == SHARED_RING)
         return -ENOTSUP;
     for (;;) {
-        uint64_t done =
-            load_acquire(&queue->done); /* before the puts: if they are equal, they were at this moment */
+        /* before the puts: if they are equal, they were at this moment */
+        uint64_t done = load_acquire(&queue->done);
         if (done == puts_of(queue))
             return 0;
         if (rc < 0 || chengi_is_now(deadline))

@@ -400,8 +400,8 @@ int chengi_shared_ring_open(struct shared_ring **out, cheng_arena *arena, const 
     struct ring_part *there = chengi_arena_at(&view, offset, sizeof *there);
     if (there == NULL || offset % CHENGI_CACHE_LINE != 0)
         return -EINVAL;
-    size_t item_size = there->item_size,
-           capacity = there->capacity; /* read once, then checked, then trusted */
+    /* read once, then checked, then trusted */
+    size_t item_size = there->item_size, capacity = there->capacity;
     if (load_acquire(&there->magic) != RING_MAGIC || !sane(item_size, capacity) ||
         there->kind != chengi_arena_kind(arena, there, CHENGI_ARENA_RING))
         return -EBADMSG;

@@ -93,9 +93,9 @@ void chengi_worker_offer(struct runtime *runtime, struct fresh *fresh, struct ch
 static void put_in_inbox(struct worker *worker, struct cheng_task *task)
 {
     bool ends = worker->alone; /* cheng_run's: gone as soon as the task has run, but for a visitor */
+    /* seen by who takes the task: the push orders */
     if (ends)
-        __atomic_add_fetch(&worker->visitors, 1,
-                           __ATOMIC_RELAXED); /* seen by who takes the task: the push orders */
+        __atomic_add_fetch(&worker->visitors, 1, __ATOMIC_RELAXED);
     struct cheng_task *head = load_relaxed(&worker->inbox);
     do
         task->next = head;
@@ -103,9 +103,9 @@ static void put_in_inbox(struct worker *worker, struct cheng_task *task)
         !__atomic_compare_exchange_n(&worker->inbox, &head, task, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     fence_seq_cst(); /* partner: the fence in sleep_in_poller */
     wake_if_sleeping(worker);
+    /* partner: chengi_worker_close; our last touch */
     if (ends)
-        __atomic_sub_fetch(&worker->visitors, 1,
-                           __ATOMIC_RELEASE); /* partner: chengi_worker_close; our last touch */
+        __atomic_sub_fetch(&worker->visitors, 1, __ATOMIC_RELEASE);
 }
 
 void chengi_worker_ready(struct cheng_task *task)

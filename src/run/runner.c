@@ -104,21 +104,21 @@ static void in_child(void)
     if (self != NULL)
         store_relaxed(&self->thread_id, chengi_host_thread_id());
     for (uint32_t c = 0; c < table.chunk_count; c++)
-        for (uint32_t i = 0; chunks[c] != NULL && i < SLOTS_PER_CHUNK;
-             i++) { /* NULL: another was mapping it */
+        for (uint32_t i = 0; chunks[c] != NULL && i < SLOTS_PER_CHUNK; i++) { /* NULL: it was being mapped */
             struct cheng_task *runner = &chunks[c][i];
             if (runner->self.word != mine && runner->kind != 0) {
                 chengi_runner_retire(runner);
                 if (!(runner->life & CHENGI_ENDED))
                     runner->status = -EOWNERDEAD; /* for who joins it here */
                 runner->life |= CHENGI_ENDED | CHENGI_JOINED;
-                runner->wake |=
-                    CHENGI_WOKEN; /* it waits no more: nothing for a cancel to end, or the graph to follow */
+                /* it waits no more: nothing for a cancel to end, or the graph to follow */
+                runner->wake |= CHENGI_WOKEN;
             }
-            if (runner->wake_fd > 0) { /* the parent's wake-ups are not ours to take */
+            /* The parent's wake-ups are not ours to take. 0 is written only where it was set: else the child would copy
+             * every page of the table. */
+            if (runner->wake_fd > 0) {
                 chengi_host_wake_fd_close(runner->wake_fd - 1);
-                runner->wake_fd =
-                    0; /* only where it was set: else the child would copy every page of the table */
+                runner->wake_fd = 0;
             }
         }
     chengi_task_in_child();
@@ -254,8 +254,8 @@ static struct cheng_task *record_new(void)
     runner->result = NULL;
     runner->argument_size = runner->result_size = runner->stack_size = 0;
     store_relaxed(&runner->thread_id, 0);
-    store_relaxed(&runner->life,
-                  CHENGI_DROPPED); /* nobody has a handle: the slot is recycled when the thread ends */
+    /* nobody has a handle: the slot is recycled when the thread ends */
+    store_relaxed(&runner->life, CHENGI_DROPPED);
     return runner;
 }
 

@@ -79,8 +79,7 @@ static bool anybody_busy(const struct worker *worker)
 {
     for (unsigned i = 0; i < worker->runtime->count; i++)
         if (i != worker->index && !load_relaxed(&worker->runtime->workers[i].sleeping) &&
-            load_relaxed(&worker->runtime->workers[i].root) !=
-                NULL) /* its thread has been started, and has come */
+            load_relaxed(&worker->runtime->workers[i].root) != NULL) /* its thread has come */
             return true;
     return false;
 }
@@ -468,8 +467,8 @@ static void stack_main(void *argument, void *value)
                 wait_for_stack(worker, task);
                 continue;
             }
-            retire_stack(worker,
-                         stack); /* not before: the next that we pick would be given the stack we run on */
+            /* not before: the next that we pick would be given the stack we run on */
+            retire_stack(worker, stack);
             depart(worker, &departure, sanitize_of(worker, task->stack));
             task = chengi_switch(&stack->context, task->context, task);
             arrive(worker, &departure);
@@ -505,8 +504,8 @@ int chengi_worker_open(struct worker *worker, struct runtime *runtime, unsigned 
 void chengi_worker_enter(struct worker *worker)
 {
     store_relaxed(&worker->root, chengi_runner_self());
-    worker->root->stack_size =
-        0; /* so that stack_main, which looks at the size alone, never begins it as a task */
+    /* so that stack_main, which looks at the size alone, never begins it as a task */
+    worker->root->stack_size = 0;
     worker->error = &errno;
     worker->fault_stack = chengi_overflow_enter();
     worker->exceptions = &__cxa_get_globals == NULL ? NULL : __cxa_get_globals();
@@ -525,8 +524,7 @@ void chengi_worker_leave(struct worker *worker)
 
 void chengi_worker_close(struct worker *worker)
 {
-    while (load_acquire(&worker->visitors) !=
-           0) /* bounded: they have a system call before them at the most */
+    while (load_acquire(&worker->visitors) != 0) /* bounded: a system call is before them at the most */
         chengi_host_yield();
     while (worker->hot != NULL) {
         struct stack *stack = worker->hot;

@@ -23,8 +23,7 @@ void cheng_event_set(cheng_event *event)
     uint32_t word = load_relaxed(&event->word), next;
     do
         next = word & SET ? word : ((word & ~(uint32_t)FLAGS) + ROUND) | SET;
-    while (!cas_release(&event->word, &word,
-                        next)); /* also when set already: it orders. Partner: wait's acquire */
+    while (!cas_release(&event->word, &word, next)); /* also when set: it orders. Partner: wait's acquire */
     if (word & WAITERS)
         chengi_place_wake(kind, &event->word, UINT32_MAX); /* the word is only an address here */
 }
@@ -54,8 +53,8 @@ int cheng_event_wait_until(cheng_event *event, cheng_deadline deadline)
     while (rc == 0 && !(word & SET) && (word & ~(uint32_t)FLAGS) == round) {
         if ((word & WAITERS) || cas_relaxed(&event->word, &word, word | WAITERS))
             rc = chengi_place_wait(&place, &event->word, word | WAITERS, deadline.at_ns, &why, 0);
-        word = load_acquire(
-            &event->word); /* also when the swap failed: set may have come between, partner: its release */
+        /* also when the swap failed: set may have come between; partner: its release */
+        word = load_acquire(&event->word);
     }
     return rc;
 }

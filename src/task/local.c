@@ -69,8 +69,8 @@ static int enrol(cheng_local *local)
 
 static int make_room(struct cheng_task *self, uint32_t place)
 {
-    bool any =
-        self->leaves & CHENGI_LEAVES_LOCALS; /* else the pointer is that of a task that a fork left behind */
+    /* else the pointer is that of a task that a fork left behind */
+    bool any = self->leaves & CHENGI_LEAVES_LOCALS;
     uint32_t had = any ? self->locals->room : 0, room = had == 0 ? ROOM_LEAST : had;
     while (room <= place)
         room *= 2;

@@ -23,9 +23,9 @@ struct job {
     const void *argument;
     void *result;
     int status;
-    uint32_t
-        done; /* DONE: set by the helper, its last touch but for the wake. LEFT: by a caller that does not
-                      wait for it any more; who sets the second of the two frees a job of copies */
+    /* DONE: set by the helper, its last touch but for the wake. LEFT: by a caller that does not wait for it any
+     * more; who sets the second of the two frees a job of copies */
+    uint32_t done;
 };
 
 enum { DONE = 1, LEFT = 2 };

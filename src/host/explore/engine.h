@@ -299,8 +299,8 @@ void chengi_world_free(void *block, uintptr_t pc);
 size_t chengi_world_block_size(const void *block);
 uintptr_t chengi_world_load_address(void); /* of the program */
 uintptr_t chengi_world_image(void);        /* its lowest */
-bool chengi_world_is_program(
-    uintptr_t pc); /* and not of a shared library; false before chengi_world_prepare */
+/* And not of a shared library; false before chengi_world_prepare. */
+bool chengi_world_is_program(uintptr_t pc);
 
 /* ---- strategy.c ---- */
 

@@ -93,8 +93,7 @@ static FILE *run_tool(const char *tool, unsigned *from)
     int used = snprintf(command, sizeof command, "%s '%s' 2>/dev/null", tool, program);
     for (; from != NULL && *from < place_count && used < (int)sizeof command - 32; (*from)++)
         used += snprintf(command + used, sizeof command - (size_t)used, " %#" PRIxPTR,
-                         places[*from].pc - chengi_world_load_address() -
-                             1); /* the call, not where it returns to */
+                         places[*from].pc - 1 - chengi_world_load_address()); /* the call itself */
     return popen(command, "r");
 }
 

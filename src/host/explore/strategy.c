@@ -256,8 +256,7 @@ struct toucher {
 enum { TOUCHERS = 1 << 12 };
 static struct toucher touchers[TOUCHERS];
 static uint32_t all_schedule, touchers_used;
-static struct clock
-    order[THREADS]; /* of each thread: the steps (nodes plus one) that happen before its next */
+static struct clock order[THREADS]; /* of each thread: the steps (nodes plus one) before its next */
 static struct clock written[NODES]; /* of each node: the steps that happen before its end */
 
 static struct toucher *toucher_of(uintptr_t word)

@@ -17,8 +17,8 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
     (void)signal, (void)context;
     fault_handler(info->si_addr);
-    sigaction(SIGSEGV, &before,
-              NULL); /* the instruction is tried again, and the fault goes where it went before */
+    /* the instruction is tried again, and the fault goes where it went before */
+    sigaction(SIGSEGV, &before, NULL);
 }
 
 int chengi_host_watch_faults(void (*handler)(const void *address))

@@ -45,8 +45,7 @@ int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), v
     exit_hook = at_exit;
     if (&__cxa_thread_atexit_impl != NULL) {
         chengi_sanitize_keep(true);
-        __cxa_thread_atexit_impl(before_exit_handlers, NULL,
-                                 &end_key); /* the address says in which library */
+        __cxa_thread_atexit_impl(before_exit_handlers, NULL, &end_key); /* an address in this library */
         chengi_sanitize_keep(false);
     }
     return 0;

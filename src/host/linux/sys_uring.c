@@ -55,21 +55,21 @@ struct uring {
     struct io_uring ring;
     uint64_t id; /* the poller's; 0: it does not live. Changes under the latch */
     bool taken;  /* under the latch */
-    const char *
-        owner; /* `self` of the thread that uses it; NULL: none has yet. Relaxed: equals one's own if one set it */
+    /* `self` of the thread that uses it; NULL: none has yet. Relaxed: equals one's own if one set it */
+    const char *owner;
     pid_t process;
     int wake;
     struct entry *entries;
     size_t room;
-    uint32_t
-        leaving; /* a descriptor + 1: the first of a list, through `next`. Under the latch; a look without, relaxed:
-                         a signal follows */
+    /* a descriptor + 1: the first of a list, through `next`. Under the latch; a look without, relaxed: a signal
+     * follows */
+    uint32_t leaving;
 };
 
 /* What all know of a descriptor. */
 struct watched {
-    uint64_t
-        urings; /* who watches it, a bit each: set by the uring's thread; relaxed: the socket orders its end */
+    /* who watches it, a bit each: set by the uring's thread; relaxed: the socket orders its end */
+    uint64_t urings;
     uint32_t next; /* while it is leaving: it has one closer only */
 };
 
