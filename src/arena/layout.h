@@ -11,6 +11,7 @@
 #define CHENG_ARENA_LAYOUT_H
 
 #include "arena/arena.h"
+#include "base/mix.h"
 
 #include <assert.h>
 
@@ -127,14 +128,6 @@ static inline uint64_t chengi_sites_at(uint32_t rows)
 static inline uint64_t chengi_blocks_at(uint32_t rows)
 {
     return chengi_sites_at(rows) + chengi_round_up(ARENA_SITES * sizeof(struct arena_site), ARENA_PAGE);
-}
-
-/* 64 bits well mixed (the finaliser of splitmix64). */
-static inline uint64_t chengi_mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
 }
 
 /* participants.c: 0, -EUSERS, or what the system says. The caller sees to it that no other thread of this

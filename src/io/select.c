@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "base/deadline.h"
+#include "base/mix.h"
 #include "host/host.h"
 #include "park/select.h"
 #include "run/runner.h"
@@ -79,14 +80,11 @@ static inline bool attempt(cheng_case *c, const struct select_wait *wait)
     return true;
 }
 
-/* Another order each time, and for each task (the finaliser of splitmix64). */
+/* Another order each time, and for each task. */
 static uint64_t draw(void)
 {
     struct cheng_task *self = chengi_runner_self();
-    uint64_t z = ((uint64_t)++self->selects << 32 | self->self.word) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
+    return chengi_mix(((uint64_t)++self->selects << 32 | self->self.word) * 0x9E3779B97F4A7C15u);
 }
 
 /* From any case on, by odd steps around the next power of two: so each is attempted once. All cases are equally likely

@@ -14,6 +14,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/mix.h"
 #include "host/switch.h"
 
 #define E chengi_engine
@@ -169,10 +170,7 @@ _Noreturn void chengi_explore_fail(enum cheng_finding kind, uintptr_t pc, uintpt
 
 static uint64_t next_random(uint64_t *state)
 {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u; /* splitmix64, S. Vigna */
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
+    return chengi_mix(*state += 0x9E3779B97F4A7C15u); /* splitmix64 */
 }
 
 uint64_t chengi_explore_random(void)
