@@ -2,18 +2,11 @@
 
 #include "host/host.h"
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half is the first one");
-
 enum { ASLEEP = 1, PENDING_SHIFT = 32 };
 
 static uint32_t owner_of(uint64_t state)
 {
     return (uint32_t)state & ~(uint32_t)ASLEEP;
-}
-
-static uint32_t *half_of(uint64_t *lock)
-{
-    return (uint32_t *)(void *)lock;
 }
 
 /* Takes a free lock, or a dead owner's. A state of (0, b) is corruption: as a dead owner's, but b means nothing. */
@@ -60,8 +53,8 @@ int chengi_heap_lock(struct cheng_arena *arena, struct heap_tenure *tenure)
             continue;
         if ((state & ASLEEP) == 0 && !cas_relaxed(lock, &state, state | ASLEEP))
             continue;
-        (void)chengi_host_wait(half_of(lock), (uint32_t)state | ASLEEP, chengi_host_now() + view.bound_ns,
-                               true);
+        (void)chengi_host_wait(chengi_low_half(lock), (uint32_t)state | ASLEEP,
+                               chengi_host_now() + view.bound_ns, true);
         slept = true;
     }
 }
@@ -79,5 +72,5 @@ void chengi_heap_unlock(struct cheng_arena *arena)
     uint64_t *lock = &chengi_header(arena)->heap;
     uint64_t before = __atomic_exchange_n(lock, 0, __ATOMIC_RELEASE); /* partner: try_lock */
     if (before & ASLEEP)
-        chengi_host_wake(half_of(lock), 1, true);
+        chengi_host_wake(chengi_low_half(lock), 1, true);
 }

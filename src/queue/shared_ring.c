@@ -77,12 +77,6 @@ static uint32_t distance(uint64_t tail, uint64_t head)
     return (index_count(tail) - index_count(head)) & COUNT_MASK;
 }
 
-/* What the kernel compares and sleepers sleep on: the lower half. */
-static uint32_t *half_of(uint64_t *index)
-{
-    return (uint32_t *)(void *)index;
-}
-
 /* ---- moving, sleeping and waking ----
  *
  *   getter                                        putter
@@ -126,7 +120,7 @@ static int sleep_on(struct end *end, uint64_t seen, cheng_deadline deadline, int
 {
     if (!mark_asleep(end, &seen))
         return 0;
-    return chengi_park_shared(half_of(&end->index), (uint32_t)seen, deadline.at_ns, bound_ns, why, 0);
+    return chengi_park_shared(chengi_low_half(&end->index), (uint32_t)seen, deadline.at_ns, bound_ns, why, 0);
 }
 
 /* ---- one try ---- */
@@ -153,7 +147,7 @@ static int leave_end(struct end *end, int rc)
     (void)chengi_shared_lock_release(&end->lock); /* fails only when corrupted: then the next one is told */
     if (rc != WAKE)
         return rc;
-    chengi_unpark_shared(half_of(&end->index), 1);
+    chengi_unpark_shared(chengi_low_half(&end->index), 1);
     return 0;
 }
 
@@ -241,7 +235,7 @@ static void stop_sleeping(const struct shared_ring *ring, bool putting, struct e
         int rc = read_indexes(ring, putting, &tail, &head);
         bool blocked = distance(tail, head) == (putting ? ring->capacity : 0);
         if (rc < 0 || is_closed(tail, head) || !blocked) {
-            chengi_unpark_shared(half_of(&other->index), 1);
+            chengi_unpark_shared(chengi_low_half(&other->index), 1);
             return;
         }
         if (mark_asleep(other, putting ? &head : &tail))
@@ -300,7 +294,7 @@ static void close_end(struct end *end)
     while (index_valid(index) && !index_closed(index))
         if (cas_release(&end->index, &index, index_make(((uint32_t)index & ~(uint32_t)ASLEEP) | CLOSED)))
             break;
-    chengi_unpark_shared(half_of(&end->index), UINT_MAX);
+    chengi_unpark_shared(chengi_low_half(&end->index), UINT_MAX);
 }
 
 void chengi_shared_ring_close(struct shared_ring *ring)
