@@ -1,16 +1,14 @@
 #include "io/sys_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "io/sys_call.h"
 
 /* Of headers that not every libc comes with: linux/magic.h, openat2.h, fs.h, stat.h. */
 static const uint32_t local_disks[] = {
@@ -30,16 +28,6 @@ _Static_assert(sizeof(struct facts) == 256, "as the system has it");
 #ifndef SYS_openat2 /* kernel headers older than 5.6 */
 #define SYS_openat2 437
 #endif
-
-static int outcome(long rc)
-{
-    return rc < 0 ? -errno : (int)rc;
-}
-
-static size_t at_most(size_t size)
-{
-    return size > INT_MAX ? INT_MAX : size;
-}
 
 int chengi_sys_file_kind(int fd)
 {
@@ -162,33 +150,4 @@ int chengi_sys_read_at_once(int fd, void *buffer, size_t size, int64_t offset)
     struct iovec part = { buffer, at_most(size) };
     long n = syscall(SYS_preadv2, fd, &part, 1, offset < 0 ? -1L : (long)offset, 0L, READ_NO_WAIT);
     return n < 0 ? -EAGAIN : (int)n;
-}
-
-/* ---- SIGPIPE ---- */
-
-static void only_sigpipe(sigset_t *set)
-{
-    sigemptyset(set);
-    sigaddset(set, SIGPIPE);
-}
-
-void chengi_sys_hush(struct hush *hush)
-{
-    sigset_t pipe, pending;
-    only_sigpipe(&pipe);
-    pthread_sigmask(SIG_BLOCK, &pipe, &hush->before);
-    hush->pending = false; /* the caller's own, to be kept */
-    if (sigismember(&hush->before, SIGPIPE) == 1 && sigpending(&pending) == 0)
-        hush->pending = sigismember(&pending, SIGPIPE) == 1;
-}
-
-void chengi_sys_unhush(const struct hush *hush, bool raised)
-{
-    static const struct timespec at_once = { 0, 0 };
-    sigset_t pipe;
-    only_sigpipe(&pipe);
-    if (raised && !hush->pending)
-        while (sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR)
-            ;
-    pthread_sigmask(SIG_SETMASK, &hush->before, NULL);
 }

@@ -3,8 +3,6 @@
 #ifndef CHENG_IO_SYS_FILE_H
 #define CHENG_IO_SYS_FILE_H
 
-#include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,13 +30,5 @@ int chengi_sys_pwrite(int fd, const void *data, size_t size, uint64_t offset);
 int chengi_sys_open_at_once(const char *path, int flags);
 int chengi_sys_close_at_once(int fd);
 int chengi_sys_read_at_once(int fd, void *buffer, size_t size, int64_t offset);
-
-/* Holds SIGPIPE off the calling thread, and takes away the one that a write has raised. */
-struct hush {
-    sigset_t before;
-    bool pending;
-};
-void chengi_sys_hush(struct hush *hush);
-void chengi_sys_unhush(const struct hush *hush, bool raised);
 
 #endif

@@ -1,9 +1,7 @@
 #include "io/sys_socket.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,12 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "io/sys_file.h"
-
-static int outcome(long rc)
-{
-    return rc < 0 ? -errno : (int)rc;
-}
+#include "io/sys_call.h"
 
 static int error_of_lookup(int rc)
 {
@@ -221,12 +214,12 @@ int chengi_sys_accept(int fd)
 
 int chengi_sys_receive(int fd, void *buffer, size_t size)
 {
-    return outcome(recv(fd, buffer, size > INT_MAX ? INT_MAX : size, MSG_DONTWAIT));
+    return outcome(recv(fd, buffer, at_most(size), MSG_DONTWAIT));
 }
 
 int chengi_sys_send(int fd, const void *data, size_t size)
 {
-    return outcome(send(fd, data, size > INT_MAX ? INT_MAX : size, MSG_DONTWAIT | MSG_NOSIGNAL));
+    return outcome(send(fd, data, at_most(size), MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
 int chengi_sys_send_to(int fd, const void *data, size_t size, const cheng_endpoint *to)
@@ -271,7 +264,7 @@ int chengi_sys_receive_fds(int fd, void *buffer, size_t size, int *fds, size_t r
 {
     union control control;
     int got[CHENG_FDS_MAX];
-    struct iovec part = { buffer, size > INT_MAX ? INT_MAX : size };
+    struct iovec part = { buffer, at_most(size) };
     struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes };
     message.msg_controllen = sizeof control.bytes;
     ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -303,7 +296,7 @@ int chengi_sys_send_file(int fd, int file, uint64_t offset, size_t size)
     off_t from = (off_t)offset;
     struct hush hush;
     chengi_sys_hush(&hush);
-    int rc = outcome(sendfile(fd, file, &from, size > INT_MAX ? INT_MAX : size));
+    int rc = outcome(sendfile(fd, file, &from, at_most(size)));
     chengi_sys_unhush(&hush, rc == -EPIPE);
     return rc;
 }
