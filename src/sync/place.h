@@ -1,5 +1,5 @@
-/* Where a primitive lives: its words are private to the process, or shared through an arena. Events, semaphores
- * and conditions are written once over this. */
+/* Where a primitive lives: its words are private to the process, or shared through an arena. Events, semaphores,
+ * conditions and wait groups are written once over this. */
 #ifndef CHENG_SYNC_PLACE_H
 #define CHENG_SYNC_PLACE_H
 

@@ -14,11 +14,6 @@
 #include "arena/arena.h"
 #include "sync/shared_lock.h"
 
-_Static_assert(sizeof(cheng_wait_group) == 16, "docs/design/shared.md");
-_Static_assert(sizeof(cheng_event) == 8, "docs/design/shared.md");
-_Static_assert(sizeof(cheng_condition) == 8, "docs/design/shared.md");
-_Static_assert(sizeof(cheng_semaphore) == 16, "docs/design/shared.md");
-
 /* The kind word of an object that lies in the arena with all its bytes; 0: it does not. */
 static uint32_t kind_of(cheng_arena *arena, const void *object, size_t size, size_t align, enum arena_tag tag)
 {

@@ -8,8 +8,6 @@
 #include "park/park.h"
 #include "run/runner.h"
 
-_Static_assert(sizeof(cheng_lock) == 16, "a lock is 16 bytes, private or shared");
-
 enum { HELD = 1 }; /* beside 0 and negative errnos: not now */
 enum { SITE_BITS = 9 };
 _Static_assert(CHENGI_ARENA_SITE_MAX < 1 << SITE_BITS, "holder has room for a site");
