@@ -169,7 +169,6 @@ struct cheng_task *chengi_runner_new(enum cheng_kind kind, bool adopted)
     magazine.count--;
     runner->next = NULL;
     runner->kind = (uint8_t)kind;
-    runner->adopted = adopted;
     store_relaxed(&runner->number, next_number(adopted ? 0 : kind)); /* who walks the table may look */
     return runner;
 }

@@ -33,7 +33,7 @@
 enum { CHENGI_PARKED = 1, CHENGI_STARVING = 2, CHENGI_FLAGS = 3, CHENGI_OWNER = ~3 };
 
 enum { CHENGI_WAITING, CHENGI_WOKEN, CHENGI_TIMED_OUT, CHENGI_CANCELLED, CHENGI_OUTCOME = 3 };
-enum { CHENGI_CANCELLABLE = 4, CHENGI_WAIT_STEP = 8 };
+enum { CHENGI_CANCELLABLE = 4 };
 
 /* Life of a task: bits of `life`.
  *   KIND     enum cheng_kind, from bit 9: set by the start, with release; 0 in a free slot, and for the library's own
@@ -87,8 +87,7 @@ struct cheng_task {
     struct worker *worker; /* where a coroutine runs; NULL: a thread, which sleeps on `wake` itself */
     uint32_t cancelled; /* set by cheng_cancel with seq_cst; partner: the waiter's look after it enqueued */
     uint16_t shields;
-    uint8_t kind;    /* enum cheng_kind */
-    uint8_t adopted; /* a thread that is not ours */
+    uint8_t kind; /* enum cheng_kind */
     int status;
     uint32_t leaves;
     struct cheng_task *next; /* in a run queue, an inbox or a list of free slots */
