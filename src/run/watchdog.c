@@ -121,7 +121,7 @@ static void tell(const struct hog *hog)
     chengi_incident(CHENG_HOG, -EBUSY, hog->task, text);
 }
 
-static void *watch(void *unused)
+static void *watchdog_main(void *unused)
 {
     struct hog found[HOGS];
     (void)unused;
@@ -152,7 +152,7 @@ int cheng_watch(cheng_duration limit)
     dog.limit_ns = limit != 0 && limit < CHENG_MILLISECOND ? CHENG_MILLISECOND : limit;
     store_relaxed(&dog.news, dog.news + 1); /* the latch orders */
     if (limit != 0 && !dog.runs) {
-        rc = chengi_host_start(watch, NULL, 0);
+        rc = chengi_host_start(watchdog_main, NULL, 0);
         dog.runs = rc == 0;
     }
     chengi_latch_release(&dog.latch);

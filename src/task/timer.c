@@ -1,15 +1,14 @@
-/* Timers of the public API. One thread of the library, the watch, has them in a wheel and starts the runs; all is
- * under its latch, which is held for some dozens of instructions.
+/* Timers of the public API. A thread of the library has them in a wheel and starts the runs; all is under one latch,
+ * which is held for some dozens of instructions.
  *
  *   set      a run is to come: at `when_ns`
  *   queued   (chengi_timer_is_set) it lies in the wheel, for its deadline there or, if that has been put off since, for
- *            nothing: the watch looks at `when_ns` then. So cancelling, and starting again for later, which is what
+ *            nothing: the thread looks at `when_ns` then. So cancelling, and starting again for later, which is what
  *            happens to time-outs, leave the wheel alone
  *   active   a task has been started for a run, and has not ended. It is not queued then: the task's link does it
  *   freed    by its owner, while active: the task's link frees the memory */
-#include <cheng/timer.h>
-
 #include <cheng/link.h>
+#include <cheng/timer.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -46,45 +45,45 @@ struct cheng_timer {
 static struct {
     struct latch latch;
     bool runs;
-    uint32_t news;     /* the watch parks on it */
-    int64_t sleeps_ns; /* until when the watch sleeps: whatever comes before that wakes it. 0: it is awake */
+    uint32_t news;     /* the thread parks on it */
+    int64_t sleeps_ns; /* until when the thread sleeps: whatever comes before that wakes it. 0: it is awake */
     struct wheel wheel;
     const struct cheng_task *survivor; /* of the fork that made this process */
-} watch;
+} timers;
 
 /* What the parent of this process has done with it does not count. */
 static void acquire(struct cheng_timer *timer)
 {
-    chengi_latch_acquire(&watch.latch);
+    chengi_latch_acquire(&timers.latch);
     if (unlikely(timer->forks != chengi_forks)) {
         timer->forks = chengi_forks;
         timer->set = false;
-        timer->active = timer->active && timer->runs != NULL && timer->runs == watch.survivor;
+        timer->active = timer->active && timer->runs != NULL && timer->runs == timers.survivor;
         timer->timer.link.next = NULL;
     }
 }
 
-/* True: the watch must be woken, with the latch released. */
+/* True: the thread must be woken, with the latch released. */
 static bool queue(struct cheng_timer *timer, int64_t at_ns)
 {
     if (chengi_timer_is_set(&timer->timer)) {
         if (timer->timer.deadline_ns <= at_ns)
             return false;
-        chengi_wheel_cancel(&watch.wheel, &timer->timer);
+        chengi_wheel_cancel(&timers.wheel, &timer->timer);
     }
-    chengi_wheel_set(&watch.wheel, &timer->timer, at_ns);
-    if (at_ns >= watch.sleeps_ns)
+    chengi_wheel_set(&timers.wheel, &timer->timer, at_ns);
+    if (at_ns >= timers.sleeps_ns)
         return false;
-    watch.sleeps_ns = 0;
-    store_relaxed(&watch.news, watch.news + 1);
+    timers.sleeps_ns = 0;
+    store_relaxed(&timers.news, timers.news + 1);
     return true;
 }
 
 static void release(bool wake)
 {
-    chengi_latch_release(&watch.latch);
+    chengi_latch_release(&timers.latch);
     if (wake)
-        chengi_unpark(&watch.news, 1);
+        chengi_unpark(&timers.news, 1);
 }
 
 /* ---- runs ---- */
@@ -98,7 +97,7 @@ static void put_off(struct cheng_timer *timer, int64_t periods)
         timer->when_ns = INT64_MAX;
 }
 
-/* False: it was cancelled, or put off, after the watch had started the task. */
+/* False: it was cancelled, or put off, after its task had been started. */
 static bool begin(struct cheng_timer *timer)
 {
     int64_t now = chengi_host_now();
@@ -142,7 +141,7 @@ void chengi_timer_run_ended(cheng_task *task, int status, void *context)
     release(wake);
 }
 
-/* ---- the watch ---- */
+/* ---- the thread ---- */
 
 /* With the latch, which is released meanwhile. */
 static void fire(struct cheng_timer *timer)
@@ -154,7 +153,7 @@ static void fire(struct cheng_timer *timer)
         return;
     }
     timer->active = true;
-    chengi_latch_release(&watch.latch);
+    chengi_latch_release(&timers.latch);
     const cheng_task_options options = { .name = timer->name[0] == '\0' ? NULL : timer->name,
                                          .daemon = timer->daemon };
     cheng_task *task;
@@ -164,7 +163,7 @@ static void fire(struct cheng_timer *timer)
         cheng_task_free(task);
     }
     bool gone = false;
-    chengi_latch_acquire(&watch.latch);
+    chengi_latch_acquire(&timers.latch);
     if (rc < 0) {
         timer->active = false;
         gone = timer->freed;
@@ -175,36 +174,36 @@ static void fire(struct cheng_timer *timer)
         free(timer);
 }
 
-static int watch_main(const void *unused, void *unused_too)
+static int timer_main(const void *unused, void *unused_too)
 {
-    const struct why why = { CHENGI_WAIT_SLEEP, &watch, NULL };
+    const struct why why = { CHENGI_WAIT_SLEEP, &timers, NULL };
     (void)unused, (void)unused_too;
     chengi_host_enter_own_thread("cheng-timer");
-    chengi_latch_acquire(&watch.latch);
-    while (watch.runs) { /* for ever */
+    chengi_latch_acquire(&timers.latch);
+    while (timers.runs) { /* for ever */
         int64_t now = chengi_host_now();
         struct timer *due;
-        while ((due = chengi_wheel_expire(&watch.wheel, now)) != NULL)
+        while ((due = chengi_wheel_expire(&timers.wheel, now)) != NULL)
             fire(CHENGI_CONTAINER(due, struct cheng_timer, timer));
-        int64_t next = chengi_wheel_next(&watch.wheel);
-        uint32_t news = watch.news;
-        watch.sleeps_ns = next == 0 ? INT64_MAX : next;
-        chengi_latch_release(&watch.latch);
-        chengi_park(&watch.news, news, next, &why, 0);
-        chengi_latch_acquire(&watch.latch);
-        watch.sleeps_ns = 0;
+        int64_t next = chengi_wheel_next(&timers.wheel);
+        uint32_t news = timers.news;
+        timers.sleeps_ns = next == 0 ? INT64_MAX : next;
+        chengi_latch_release(&timers.latch);
+        chengi_park(&timers.news, news, next, &why, 0);
+        chengi_latch_acquire(&timers.latch);
+        timers.sleeps_ns = 0;
     }
-    chengi_latch_release(&watch.latch);
+    chengi_latch_release(&timers.latch);
     return 0;
 }
 
 /* With the latch. */
 static int set_up(void)
 {
-    chengi_wheel_init(&watch.wheel, chengi_host_now());
-    watch.sleeps_ns = 0;
-    int rc = chengi_runner_start_thread(watch_main, NULL);
-    watch.runs = rc == 0;
+    chengi_wheel_init(&timers.wheel, chengi_host_now());
+    timers.sleeps_ns = 0;
+    int rc = chengi_runner_start_thread(timer_main, NULL);
+    timers.runs = rc == 0;
     return rc;
 }
 
@@ -244,7 +243,7 @@ int cheng_timer_start(cheng_timer *timer, cheng_deadline when)
     if (when.at_ns == 0)
         return -EINVAL;
     acquire(timer);
-    if (unlikely(!watch.runs))
+    if (unlikely(!timers.runs))
         rc = set_up();
     if (rc == 0) {
         timer->set = true;
@@ -280,7 +279,7 @@ void cheng_timer_free(cheng_timer *timer)
     timer->set = false;
     timer->freed = true;
     if (chengi_timer_is_set(&timer->timer))
-        chengi_wheel_cancel(&watch.wheel, &timer->timer);
+        chengi_wheel_cancel(&timers.wheel, &timer->timer);
     bool active = timer->active; /* its task frees it then */
     release(false);
     if (!active)
@@ -289,15 +288,15 @@ void cheng_timer_free(cheng_timer *timer)
 
 bool chengi_timers_are_set(void)
 {
-    chengi_latch_acquire(&watch.latch);
-    bool set = watch.runs && chengi_wheel_next(&watch.wheel) != 0;
-    chengi_latch_release(&watch.latch);
+    chengi_latch_acquire(&timers.latch);
+    bool set = timers.runs && chengi_wheel_next(&timers.wheel) != 0;
+    chengi_latch_release(&timers.latch);
     return set;
 }
 
 void chengi_timers_after_fork(void)
 {
-    watch.latch = (struct latch){ 0 };
-    watch.runs = false;
-    watch.survivor = (const struct cheng_task *)(const void *)chengi_self; /* NULL: it has no record yet */
+    timers.latch = (struct latch){ 0 };
+    timers.runs = false;
+    timers.survivor = (const struct cheng_task *)(const void *)chengi_self; /* NULL: it has no record yet */
 }
