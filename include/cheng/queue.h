@@ -106,7 +106,8 @@ CHENG_API void cheng_queue_close_and_drop(cheng_queue *queue);
 CHENG_API int cheng_queue_task_done(cheng_queue *queue);
 
 /* Blocks until all items that were put are taken and done. Also -ETIMEDOUT, -ECANCELED, -EAGAIN: not yet, and the
- * deadline was CHENG_NOW. What was done before each task_done is seen after. */
+ * deadline was CHENG_NOW. What was done before each task_done is seen after. In a child made by fork, what the parent's tasks
+ * had taken, or were putting, is never done: there, join a queue of the child's own. */
 CHENG_API int cheng_queue_join(cheng_queue *queue);
 CHENG_API CHENG_NODISCARD int cheng_queue_join_until(cheng_queue *queue, cheng_deadline deadline);
 

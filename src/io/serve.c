@@ -179,7 +179,9 @@ static int serve_clients(struct server *server, cheng_socket *s)
 {
     cheng_duration pause = pause_first;
     for (;;) {
-        int rc = server->most == 0 ? 0 : wait_below(server, server->most, s, CHENG_FOREVER);
+        int rc = cheng_cancelled() ? -ECANCELED : 0; /* in a flood no call below waits, and so sees it */
+        if (rc == 0 && server->most != 0)
+            rc = wait_below(server, server->most, s, CHENG_FOREVER);
         if (rc == 0)
             rc = server->handler != NULL ? accept_client(server, s) : receive_datagram(server, s);
         if (rc == 0) {

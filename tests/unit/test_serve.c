@@ -125,6 +125,12 @@ TEST(max_clients)
 
 /* ---- ending ---- */
 
+static int not_called(cheng_socket *client, void *context)
+{
+    (void)client, (void)context;
+    return 0;
+}
+
 /* Until it is cancelled. */
 static int stay(cheng_socket *client, void *context)
 {
@@ -183,6 +189,32 @@ TEST(cancelled_with_handlers_that_run)
         stop_with_clients(place, kinds[k], 0, true);
 }
 
+static int serve_cancelled(void *context)
+{
+    cheng_cancel(cheng_current());
+    return serve(context);
+}
+
+/* As long as clients come, nothing that the server calls waits. */
+TEST(cancelled_in_a_flood)
+{
+    EACH_PLACE(place)
+    {
+        struct house house;
+        struct actor actor;
+        cheng_socket *client;
+        house_open(&house, &actor, -1, not_called, CHENG_COROUTINE, 0);
+        int fd = raw_connect(house.service);
+        actor_start(&actor, (enum place)place, serve_cancelled, &house);
+        assert_int_equal(actor_join(&actor), 0);
+        assert_int_equal(house.rc, -ECANCELED);
+        assert_int_equal(cheng_accept_until(&client, house.listener, CHENG_NOW), 0); /* it is still there */
+        cheng_socket_free(client);
+        cheng_socket_free(house.listener);
+        close(fd);
+    }
+}
+
 /* It waits for a handler to end then, not for a client. */
 TEST(closed_or_cancelled_with_all_places_taken)
 {
@@ -209,12 +241,6 @@ TEST(closed_while_clients_come)
         for (int c = 0; c < 8; c++)
             close(clients[c]);
     }
-}
-
-static int not_called(cheng_socket *client, void *context)
-{
-    (void)client, (void)context;
-    return 0;
 }
 
 TEST_EVERYWHERE(end_at_once)
