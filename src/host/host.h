@@ -66,13 +66,6 @@ void chengi_host_restore_signals(void);
 int chengi_host_set_hooks(void (*at_end)(void *value), void (*in_child)(void), void (*at_exit)(void));
 int chengi_host_set_thread_value(void *value);
 
-/* The same pointer, of whose object the compiler knows nothing, its size for one. */
-static inline void *chengi_host_opaque(const void *pointer)
-{
-    __asm__("" : "+r"(pointer));
-    return (void *)(uintptr_t)pointer;
-}
-
 /* ---- spinning ---- */
 
 /* How many relaxed rounds a spin may take before it must sleep; 0 where it cannot help: one CPU. */
@@ -108,6 +101,13 @@ int chengi_host_guard(void *base, size_t size);
 /* Gives the pages back to the system; they read as zero after. */
 void chengi_host_discard(void *base, size_t size);
 size_t chengi_host_page_size(void);
+
+/* The same pointer, of whose object the compiler knows nothing, its size for one. */
+static inline void *chengi_host_opaque(const void *pointer)
+{
+    __asm__("" : "+r"(pointer));
+    return (void *)(uintptr_t)pointer;
+}
 
 /* ---- faults ---- */
 

@@ -227,12 +227,5 @@ int chengi_host_poll_pair(int fd, unsigned events, int wake_fd, int64_t deadline
         wake_fd_drain(wake_fd);
     if (fds[0].revents & POLLNVAL)
         return -EBADF;
-    int ready = 0;
-    if (fds[0].revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
-        ready |= CHENGI_HOST_READABLE;
-    if (fds[0].revents & (POLLOUT | POLLHUP | POLLERR))
-        ready |= CHENGI_HOST_WRITABLE;
-    if (fds[0].revents & (POLLRDHUP | POLLHUP | POLLERR))
-        ready |= CHENGI_HOST_HUNG_UP;
-    return ready;
+    return (int)chengi_ready_of_epoll((uint16_t)fds[0].revents); /* the same bits */
 }
