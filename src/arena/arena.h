@@ -15,10 +15,11 @@
 #ifndef CHENG_ARENA_ARENA_H
 #define CHENG_ARENA_ARENA_H
 
-#include "base/compiler.h"
 #include <cheng/arena.h>
 
 #include <stddef.h>
+
+#include "base/compiler.h"
 
 enum arena_tag {
     CHENGI_ARENA_LOCK = 1,

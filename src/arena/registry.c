@@ -4,6 +4,8 @@
  * are serialised by one latch for all arenas of the process, across their system calls too: two threads that
  * attach one file at once would end up with two descriptors of it, and closing one of them would drop the record
  * locks of both. Whoever finds the latch held sleeps (latch.h); attaching is rare. */
+#include <cheng/time.h>
+
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +13,6 @@
 #include "arena/sys_arena.h"
 #include "host/host.h"
 #include "host/latch.h"
-#include <cheng/time.h>
 
 enum { HANDLES = 256 };
 

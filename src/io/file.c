@@ -3,11 +3,10 @@
  * then does not block: of a pipe that can be read, a read takes what is there; one that can be written has room for a
  * page. A terminal that can be written may still block a write, so a helper does it. */
 #include <cheng/file.h>
-
-#include <errno.h>
-
 #include <cheng/socket.h>
 #include <cheng/task.h>
+
+#include <errno.h>
 
 #include "base/compiler.h"
 #include "host/host.h"

@@ -1,7 +1,7 @@
 /* What else a stream carries: descriptors, and parts of files. */
-#include <errno.h>
-
 #include <cheng/task.h>
+
+#include <errno.h>
 
 #include "io/socket.h"
 

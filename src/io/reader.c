@@ -1,11 +1,10 @@
 /* Lines. The buffer holds what was read and not taken, from `from` to `to`; it is moved to the front when more has to be
  * read behind it. */
+#include <cheng/file.h>
 #include <cheng/reader.h>
 
 #include <errno.h>
 #include <string.h>
-
-#include <cheng/file.h>
 
 static int read_source(const cheng_reader *r, void *buffer, size_t size, size_t *got, cheng_deadline deadline)
 {

@@ -1,13 +1,12 @@
 /* The scheduler by time and priority: a binary heap, over the public API only. */
+#include <cheng/condition.h>
+#include <cheng/lock.h>
 #include <cheng/sched.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cheng/condition.h>
-#include <cheng/lock.h>
 
 #include "base/deadline.h"
 
