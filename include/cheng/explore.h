@@ -72,7 +72,7 @@ enum cheng_finding {
 };
 
 enum cheng_explore_strategy {
-    CHENG_EXPLORE_MIX,    /* all of the following by turns */
+    CHENG_EXPLORE_MIX,    /* PCT, all, PCT, random, by turns */
     CHENG_EXPLORE_RANDOM, /* at each point, by lot */
     CHENG_EXPLORE_PCT,    /* by random priorities, changed at a few random points (Burckhardt et al., 2010) */
     CHENG_EXPLORE_BOUNDED, /* every order with at most `preemptions` preemptions, fewest first */
