@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -44,6 +45,14 @@ static int port_of(const cheng_endpoint *endpoint)
     return -EAFNOSUPPORT;
 }
 
+/* glibc takes any number for a port, and cuts it: 99999 would be 34463. */
+static bool is_no_port(const char *service)
+{
+    char *end;
+    long number = strtol(service, &end, 10);
+    return *end == '\0' && (number < 0 || number > UINT16_MAX);
+}
+
 int chengi_sys_lookup(const void *query, void *addresses)
 {
     const struct net_query *q = query;
@@ -53,6 +62,8 @@ int chengi_sys_lookup(const void *query, void *addresses)
         hints.ai_flags |= AI_PASSIVE;
     if (q->numeric)
         hints.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
+    if (is_no_port(q->service))
+        return -ENOENT;
     int rc =
         getaddrinfo(q->any_host ? NULL : q->host, q->service[0] == '\0' ? NULL : q->service, &hints, &list);
     if (rc != 0)

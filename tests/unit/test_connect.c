@@ -86,6 +86,8 @@ TEST_EVERYWHERE(listening)
     cheng_socket *one = listen_here(service), *two = NULL;
     assert_int_equal(cheng_listen(&two, "127.0.0.1", service, NULL), -EADDRINUSE);
     assert_int_equal(cheng_listen(&two, "127.0.0.1", "no-such-service", NULL), -ENOENT);
+    assert_int_equal(cheng_listen(&two, "127.0.0.1", "65536", NULL), -ENOENT); /* not port 0 */
+    assert_int_equal(cheng_listen(&two, "127.0.0.1", "-1", NULL), -ENOENT);
     assert_int_equal(cheng_listen(&two, "192.0.2.1", "0", NULL), -EADDRNOTAVAIL);
     assert_null(two);
     cheng_socket_free(one);
