@@ -12,7 +12,7 @@ const char *cheng_strerror(int error)
     case 0:
         return "success";
     case ETIMEDOUT:
-        return "the deadline passed";
+        return "timed out: the deadline passed, or the peer does not answer";
     case EAGAIN:
         return "would block (full, empty, held), or the system is short of something";
     case ECANCELED:
@@ -20,15 +20,21 @@ const char *cheng_strerror(int error)
     case EDEADLK:
         return "deadlock: waiting would never end";
     case EPERM:
-        return "not the owner";
+        return "not the owner, or not permitted";
     case EOWNERDEAD:
-        return "the owner died while it held the lock; the caller holds it now";
+        return "the owner died (of a lock: the caller holds it now)";
     case EPIPE:
         return "closed, or broken: what was waited for will not come";
+    case EBADF:
+        return "the socket or descriptor is closed";
+    case ENOENT:
+        return "no such file, host, service, name or event";
+    case EOVERFLOW:
+        return "a count would pass its bound, or a value is too large";
     case EBUSY:
         return "somebody else is using it";
     case ENOTSUP:
-        return "not supported here";
+        return "not supported here, or in an arena that is not attached";
     case EBADMSG:
         return "the shared memory is corrupted";
     default:

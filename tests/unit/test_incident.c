@@ -219,8 +219,9 @@ TEST(misuse)
 
 TEST(strerror_knows_every_code)
 {
-    static const int codes[] = { ETIMEDOUT, EAGAIN,  ECANCELED, EDEADLK, EPERM,  EOWNERDEAD, EPIPE,
-                                 EBUSY,     ENOTSUP, EBADMSG,   EINVAL,  ENOMEM, EMFILE,     0 };
+    static const int codes[] = { ETIMEDOUT, EAGAIN, ECANCELED, EDEADLK, EPERM,    EOWNERDEAD,
+                                 EPIPE,     EBUSY,  ENOTSUP,   EBADMSG, EINVAL,   ENOMEM,
+                                 EMFILE,    EBADF,  ENOENT,    0,       EOVERFLOW };
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         const char *text = cheng_strerror(-codes[i]);
         assert_non_null(text);
@@ -228,6 +229,11 @@ TEST(strerror_knows_every_code)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(text, cheng_strerror(codes[j]));
     }
+    assert_non_null(strstr(cheng_strerror(-ENOENT), "host")); /* a look-up's, not only a file's */
+    assert_non_null(strstr(cheng_strerror(-EPERM), "permitted"));
+    assert_non_null(strstr(cheng_strerror(-ETIMEDOUT), "answer"));
+    assert_non_null(strstr(cheng_strerror(-EBADF), "closed"));
+    assert_non_null(strstr(cheng_strerror(-EOVERFLOW), "bound"));
     assert_non_null(cheng_strerror(123456));
     assert_non_null(cheng_strerror(INT32_MIN));
 }
