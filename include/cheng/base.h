@@ -9,15 +9,20 @@
  *   -ECANCELED   the calling task was cancelled (cheng_cancel)
  *   -EDEADLK     waiting would never end: the caller waits, over others, for itself
  *   -EPERM       the caller is not the owner
+ *   -EOVERFLOW   a count would pass its bound
  *   -EOWNERDEAD  the owner died while it held the lock; the caller holds it now and should repair what
  *                the lock protects
  *   -EPIPE       closed, or a broken barrier: what the caller waits for will not come
+ *   -EBADF       a socket that this side has closed
  *   -EBUSY       somebody else is at it (a second reader of a socket, freeing what is in use)
  *   -ENOTSUP     not possible here, or not built yet
+ *   -EOPNOTSUPP  an object in an arena that is not attached here. On Linux the same number as -ENOTSUP: a switch
+ *                names one of them
  *   -EBADMSG     shared memory that is corrupted
  *   -EINVAL, -ENOMEM, -EMFILE, ... as the system means them
  *
- * Works in threads, coroutines and processes, and from signal handlers. */
+ * Names: a call that ends in _until has a plain spelling without a deadline, where that is of use; cheng_poll, cheng_socket_wait,
+ * cheng_condition_wait_for and the look-ups have one spelling, with the deadline last, which may be CHENG_FOREVER. */
 #ifndef CHENG_BASE_H
 #define CHENG_BASE_H
 

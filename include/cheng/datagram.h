@@ -59,7 +59,7 @@ CHENG_API CHENG_NODISCARD int cheng_datagram_receive_until(cheng_socket *s, void
                                                            size_t *got, cheng_endpoint *from,
                                                            cheng_deadline deadline);
 
-/* A server: a task for each datagram, with a copy of it; ends as cheng_serve does. `max_clients` is the number of
+/* A server: a task for each datagram, with a copy of it; ends as cheng_serve does, and looks at no result either. `max_clients` is the number of
  * handlers at the same time: while so many run, what comes waits with the system, which drops what it has no room for. */
 typedef int cheng_datagram_handler(cheng_socket *s, const void *data, size_t size, const cheng_endpoint *from,
                                    void *context);

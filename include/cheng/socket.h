@@ -22,7 +22,9 @@
  *     int rc = cheng_listen(&listener, "127.0.0.1", "7", NULL);
  *     if (rc < 0)
  *         return rc;
- *     return cheng_serve(listener, echo, NULL, NULL);
+ *     rc = cheng_serve(listener, echo, NULL, NULL);
+ *     cheng_socket_free(listener);
+ *     return rc;
  * }
  * @endcode
  *
@@ -35,7 +37,7 @@
  *   -EBUSY       another task is reading (writing) this socket
  *   -EBADF       closed
  *   -EAGAIN      would block, and the deadline was CHENG_NOW
- *   -ETIMEDOUT   the deadline passed; a write may have sent a part
+ *   -ETIMEDOUT   the deadline passed; a write may have sent a part. connect, without a deadline too: the peer does not answer
  *   -ECANCELED   the calling task was cancelled; a write may have sent a part
  *   -EPIPE       write: the peer is gone; read_exactly: it has finished before that
  *   -EMSGSIZE    receive_fds: more descriptors than there is room for; they and the data with them are lost
@@ -181,7 +183,8 @@ CHENG_API CHENG_NODISCARD int cheng_resolve_until(const char *host, cheng_addres
                                                   size_t *found, cheng_deadline deadline);
 
 /* A server: accepts until the listener is closed or the calling task cancelled, and runs the handler for
- * each connection in a task of its own; the connection is closed and freed when the handler returns.
+ * each connection in a task of its own; the connection is closed and freed when the handler returns, whose result
+ * nobody looks at: what is to be known of it the handler tells itself.
  * Before it returns, it gives the handlers that still run their grace, then cancels them and waits for them. Returns 0
  * when the listener was closed. It keeps accepting, after a pause, when descriptors or memory run out; a
  * client for whose task there is no stack is disconnected. */

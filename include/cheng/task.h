@@ -82,7 +82,8 @@ typedef struct cheng_task cheng_task;
 enum cheng_kind { CHENG_THREAD = 1, CHENG_COROUTINE = 2, CHENG_PROCESS = 3 };
 
 /* What runs. `arg` is the task's own copy (or the pointer itself when its size was 0), `result` has room
- * for .result_size bytes, or is NULL. Returns the task's status; a negative errno is its failure. */
+ * for .result_size bytes, zeroed, or is NULL; both are aligned to 16. Returns the task's status; a negative errno is its
+ * failure. */
 typedef int cheng_fn(const void *arg, void *result);
 
 typedef struct cheng_task_options {
