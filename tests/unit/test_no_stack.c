@@ -131,10 +131,12 @@ TEST(others_come_and_go) // noasan: notsan: novalgrind: noqemu: bounds the addre
 
 /* The hook that is told of the failure may wait, though whoever finds it is about to wait itself. */
 static cheng_event told, answer;
+static cheng_task *teller;
 
 static void wait_in_the_hook(const cheng_incident *incident)
 {
     assert_int_equal(incident->error, -ENOMEM);
+    teller = cheng_current();
     cheng_event_set(&told);
     assert_int_equal(cheng_event_wait(&answer), 0);
 }
@@ -143,7 +145,7 @@ static int answer_late(void *context)
 {
     cheng_event *asked_for = context;
     assert_int_equal(cheng_event_wait(&told), 0);
-    (void)cheng_sleep(20 * CHENG_MILLISECOND); /* the hook waits by now; if not, the case is easier */
+    wait_until_blocked(teller, CHENGI_WAIT_EVENT);
     cheng_event_set(&answer);
     cheng_event_set(asked_for);
     return 0;

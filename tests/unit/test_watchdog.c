@@ -28,6 +28,7 @@ static int compute(const void *arg, void *result)
 {
     (void)arg, (void)result;
     __atomic_store_n(&hog, cheng_current(), __ATOMIC_RELAXED);
+    cheng_yield(); /* named before, it would not be named again */
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
         continue;
     return 0;
