@@ -41,7 +41,8 @@
  * before it calls exit handlers and destructors of statics (without glibc, or if another thread was the first to use the
  * library: before those that were registered before that). A task that waits for what only the main thread could release is
  * not waited for; cheng_set_exit_limit says for how long the others are. Daemons are ended wherever they are, so what exit handlers take down must be nothing that they use. A task
- * that calls exit, and _exit and signals, end the process at once.
+ * that calls exit, and _exit and signals, end the process at once. pthread_exit in the main thread is no exit: once coroutines
+ * have run, their workers stay, for ever, and with all signals held: only SIGKILL ends them.
  *
  * Signals are handled in the threads of the program: those of the library, on which coroutines run, hold them. So what a coroutine
  * starts by posix_spawn, system or popen begins with all signals blocked (start it in a thread, or say POSIX_SPAWN_SETSIGMASK);
