@@ -194,6 +194,7 @@ bool is_harmless(const char *call)
         "strchr",
         "strcmp",
         "strlen",
+        "strtol",
         "strncmp",
         "strncpy",
         "strnlen",
