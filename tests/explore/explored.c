@@ -51,7 +51,7 @@ void explored_all(cheng_explore_fn *body, cheng_explore_options options)
 void explored_find(enum cheng_finding expected, cheng_explore_fn *body, cheng_explore_options options)
 {
     enum { SEEDS = 100, SCHEDULES = 2000 };
-    cheng_explore_result result;
+    cheng_explore_result result = { 0 };
     unsigned long long most = 0, sum = 0;
     double slowest = 0;
     options.result = &result;
