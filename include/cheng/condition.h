@@ -20,7 +20,8 @@
  *
  * Waits may end without a notify: always loop over the predicate, or let cheng_condition_wait_for do it. Every return holds the lock again,
  * whatever it says: taking it back is not a cancellation point and knows no deadline. A notify is not
- * remembered. It need not hold the lock, but a change of the predicate must.
+ * remembered. It need not hold the lock, but a change of the predicate must. A waiter that has returned may free the
+ * condition, if nobody else waits, and who notified it held the lock meanwhile.
  *
  *   -EAGAIN      the deadline was CHENG_NOW: the lock was never released
  *   -ETIMEDOUT   not notified until the deadline

@@ -7,7 +7,9 @@
  *   CHENG_OWNER_DIED  a plain acquire got a lock whose owner died. Default: report and abort; a hook that
  *                     returns has repaired what the lock protects, and the acquire goes on as the holder.
  *   CHENG_MISUSE      a plain acquire of what is no lock, or of a shared one whose arena is gone or corrupted.
- *                     Default: report and abort; a hook that returns lets the caller hang.
+ *                     Default: report and abort; a hook that returns lets the caller hang. Or a handle of a task
+ *                     that is freed, or cancelled by, after it was freed. Default: the same; a hook that returns lets
+ *                     the caller go on, and nothing was done.
  *   CHENG_FAILURE     a task failed and nobody joined it. Default: report.
  *   CHENG_HOG         a coroutine keeps those of its worker waiting (cheng_watch). Default: report.
  *   CHENG_ABANDONED   the process exits without the tasks that the report names (cheng_set_exit_limit). Default: report.

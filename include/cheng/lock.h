@@ -23,7 +23,8 @@
  * for about a millisecond; then the lock goes to it. A waiter that is given the lock at the moment its
  * deadline passes has the lock: the call returns 0.
  *
- * Memory order: acquire and release, as the names say.
+ * Memory order: acquire and release, as the names say. A private lock's memory may go as soon as nobody else
+ * will call it: a release touches nothing of it once another can have it.
  *
  *   error        from                    meaning
  *   -EAGAIN      acquire_until           held, and the deadline was CHENG_NOW

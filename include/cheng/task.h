@@ -61,6 +61,7 @@
  *                             another it waits until one comes free, and ends with this status if none does for a
  *                             second
  *   -EMFILE, -ENFILE, -ENOSPC start, run: no descriptors, or no room to watch them, for the runtime's poller
+ *   -EINVAL     join          the task's handle was freed before; as long as its memory is not another task's
  *   -EDEADLK    join          a task that joins itself, or whose join closes a cycle that cannot end
  *   -ETIMEDOUT, -EAGAIN       join_until: not ended until the deadline (CHENG_NOW: not ended)
  *   -ECANCELED  join, sleep   the calling task was cancelled
@@ -128,7 +129,8 @@ CHENG_API CHENG_NODISCARD int cheng_join_all_until(cheng_task *const *tasks, siz
 CHENG_API CHENG_NODISCARD int cheng_task_result(cheng_task *task, void *out, size_t size);
 
 /* Gives up the handle. A task that still runs goes on. A failure that nobody has joined is passed to the incident hook;
- * the -ECANCELED of a task that was cancelled is none. NULL is allowed. */
+ * the -ECANCELED of a task that was cancelled is none. NULL is allowed. A second free is told to the hook (CHENG_MISUSE), as
+ * long as the memory is not another task's; so is a cancel after it, and a join gives -EINVAL. */
 CHENG_API void cheng_task_free(cheng_task *task);
 
 /* Asks the task to end. Its present wait, if it is a cancellation point, ends. Does not block. Works on

@@ -23,8 +23,8 @@ static int attempt_join(cheng_case *c, const struct select_wait *wait)
     (void)wait;
     if (task == chengi_runner_self())
         return -EDEADLK;
-    /* acquire: partner is the release in the task's end */
-    return load_acquire(&task->life) & CHENGI_ENDED ? 0 : -EAGAIN;
+    uint32_t life = load_acquire(&task->life); /* partner: the release in the task's end */
+    return life & CHENGI_ENDED ? 0 : chengi_runner_free(life) ? -EINVAL : -EAGAIN;
 }
 
 /* As a joiner. */

@@ -139,6 +139,12 @@ static inline void chengi_runner_become(struct cheng_task *runner)
     __atomic_store_n(&chengi_self, (struct chengi_self *)(void *)runner, __ATOMIC_RELEASE);
 }
 
+/* A life of a free slot: a handle of it was freed. WANTED may have come late. */
+static inline bool chengi_runner_free(uint32_t life)
+{
+    return (life & ~(uint32_t)CHENGI_WANTED) == 0;
+}
+
 /* A free slot with a new ident, everything else zero. NULL: no memory. */
 struct cheng_task *chengi_runner_new(enum cheng_kind kind, bool adopted);
 

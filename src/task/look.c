@@ -50,7 +50,8 @@ uint64_t cheng_task_native_id(const cheng_task *task)
 
 bool cheng_task_is_alive(const cheng_task *task)
 {
-    return !(load_acquire(&task->life) & CHENGI_ENDED);
+    uint32_t life = load_acquire(&task->life); /* partner: the release in the task's end */
+    return !(life & CHENGI_ENDED) && !chengi_runner_free(life);
 }
 
 static bool is_daemon(const struct cheng_task *task, uint32_t life)

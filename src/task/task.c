@@ -355,6 +355,30 @@ int cheng_run(int *status, cheng_fn *function, const void *arg, size_t arg_size)
     return 0;
 }
 
+/* ---- the handle ---- */
+
+/* A handle that was freed: this shows as long as no other task has the slot. */
+static CHENGI_NOINLINE void tell_misuse(struct cheng_task *task, const char *call)
+{
+    char text[80];
+    snprintf(text, sizeof text, "%s: the task's handle was freed before\n", call);
+    chengi_incident(CHENG_MISUSE, -EINVAL, task, text);
+}
+
+void cheng_task_free(cheng_task *task)
+{
+    if (task == NULL)
+        return;
+    /* acquire: partner is the release in end; it needs no read-modify-write when the task has ended */
+    uint32_t life = load_acquire(&task->life);
+    if (!(life & CHENGI_ENDED) && !chengi_runner_free(life))
+        life = __atomic_fetch_or(&task->life, CHENGI_DROPPED, __ATOMIC_ACQ_REL);
+    if (unlikely((life & CHENGI_DROPPED) || chengi_runner_free(life)))
+        tell_misuse(task, "cheng_task_free");
+    else if (life & CHENGI_ENDED)
+        reclaim(task);
+}
+
 /* ---- joining ---- */
 
 static int wait_for_end(struct cheng_task *task, cheng_deadline deadline)
@@ -364,6 +388,8 @@ static int wait_for_end(struct cheng_task *task, cheng_deadline deadline)
     uint32_t life;
     /* acquire: partner is the release in end */
     while (rc == 0 && !((life = load_acquire(&task->life)) & CHENGI_ENDED)) {
+        if (chengi_runner_free(life))
+            return -EINVAL;
         if (chengi_is_now(deadline))
             return -EAGAIN;
         if (task == chengi_runner_self()) {
@@ -419,21 +445,14 @@ int cheng_task_result(cheng_task *task, void *out, size_t size)
     return 0;
 }
 
-void cheng_task_free(cheng_task *task)
-{
-    if (task == NULL)
-        return;
-    /* acquire: partner is the release in end; it needs no read-modify-write when the task has ended */
-    if ((load_acquire(&task->life) & CHENGI_ENDED) ||
-        (__atomic_fetch_or(&task->life, CHENGI_DROPPED, __ATOMIC_ACQ_REL) & CHENGI_ENDED))
-        reclaim(task);
-}
-
 /* ---- cancelling ---- */
 
 void cheng_cancel(cheng_task *task)
 {
-    chengi_park_cancel(task);
+    if (unlikely(chengi_runner_free(load_relaxed(&task->life))))
+        tell_misuse(task, "cheng_cancel"); /* or it would end the slot's next task */
+    else
+        chengi_park_cancel(task);
 }
 
 void cheng_cancel_all(cheng_task *const *tasks, size_t count)

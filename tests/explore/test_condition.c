@@ -139,3 +139,33 @@ EXPLORED(a_deadline_of_a_predicate)
     finish(b);
     assert_int_equal(items, 0);
 }
+
+/* A notify with the lock held is over before a waiter returns, who then frees both. */
+struct question {
+    cheng_lock lock;
+    cheng_condition changed;
+    bool answered;
+};
+
+static struct question *question;
+
+static int answer_with_the_lock(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_lock_acquire(&question->lock);
+    question->answered = true;
+    cheng_condition_notify(&question->changed, 1);
+    return cheng_lock_release(&question->lock);
+}
+
+EXPLORED(freed_by_its_waiter)
+{
+    question = calloc(1, sizeof *question);
+    cheng_task *a = start(CHENG_THREAD, answer_with_the_lock, 0);
+    CHENG_WITH(&question->lock) {
+        while (!question->answered)
+            cheng_condition_wait(&question->changed, &question->lock);
+    }
+    free(question);
+    finish(a);
+}

@@ -183,3 +183,31 @@ EXPLORED(is_kept_for_who_starves)
     assert_true(over || chengi_engine.early > 0);
     finish(a);
 }
+
+/* A release touches nothing of a lock that another can have: the last holder frees it. */
+struct object {
+    cheng_lock lock;
+    int users;
+};
+
+static struct object *ours;
+
+static int use_and_leave(const void *arg, void *result)
+{
+    (void)arg, (void)result;
+    cheng_lock_acquire(&ours->lock);
+    bool last = --ours->users == 0;
+    assert_int_equal(cheng_lock_release(&ours->lock), 0);
+    if (last)
+        free(ours);
+    return 0;
+}
+
+EXPLORED(freed_by_its_last_holder)
+{
+    ours = calloc(1, sizeof *ours);
+    ours->users = 2;
+    cheng_task *a = start(CHENG_THREAD, use_and_leave, 0), *b = start(CHENG_THREAD, use_and_leave, 0);
+    finish(a);
+    finish(b);
+}

@@ -17,11 +17,11 @@ TEST_EVERYWHERE(files)
     FILE *file = file_in_memory(garbage);
     fputs("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n", file);
     refused((cheng_tls_options){ .verify = CHENG_TLS_VERIFY_BOTH }, -EINVAL, "without a ca_file");
-    refused((cheng_tls_options){ .ca_file = "/nowhere/ca.pem" }, -ENOENT, "/nowhere/ca.pem: No such file");
+    refused((cheng_tls_options){ .ca_file = "/nowhere/ca.pem" }, -ENOENT, "/nowhere/ca.pem: no such file");
     refused((cheng_tls_options){ .certificate_file = "/nowhere/it.pem" }, -ENOENT,
-            "/nowhere/it.pem: No such file");
+            "/nowhere/it.pem: no such file");
     refused((cheng_tls_options){ .certificate_file = w.server.file, .key_file = "/nowhere/key.pem" }, -ENOENT,
-            "/nowhere/key.pem: No such file");
+            "/nowhere/key.pem: no such file");
     refused((cheng_tls_options){ .ca_file = garbage }, -EINVAL, garbage);
     refused((cheng_tls_options){ .certificate_file = garbage }, -EINVAL, garbage);
     refused((cheng_tls_options){ .certificate_file = w.authority.file }, -EINVAL,

@@ -237,3 +237,82 @@ TEST(strerror_knows_every_code)
     assert_non_null(cheng_strerror(123456));
     assert_non_null(cheng_strerror(INT32_MIN));
 }
+
+/* ---- handles that were freed ---- */
+
+static void expect_misuse(const char *call)
+{
+    assert_int_equal(noted.count, 1);
+    assert_int_equal(noted.kind, CHENG_MISUSE);
+    assert_int_equal(noted.error, -EINVAL);
+    assert_non_null(strstr(noted.report, call));
+    noted.count = 0;
+}
+
+static cheng_task *ended_and_freed(enum cheng_kind kind)
+{
+    cheng_task *task = start_failing(kind, 0, NULL);
+    wait_for_end(task);
+    cheng_task_free(task);
+    return task;
+}
+
+TEST(a_handle_that_is_freed_twice)
+{
+    cheng_set_incident_hook(note);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        cheng_task *task = ended_and_freed(kind), *next[2];
+        cheng_task_free(task);
+        expect_misuse("cheng_task_free");
+        for (int i = 0; i < 2; i++) /* had the slot been given back twice, both would have it */
+            next[i] = start_failing(kind, 0, NULL);
+        assert_ptr_not_equal(next[0], next[1]);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(cheng_join(next[i], NULL), 0);
+            cheng_task_free(next[i]);
+        }
+        assert_int_equal(noted.count, 0);
+    }
+}
+
+TEST(a_handle_that_is_freed_twice_while_the_task_runs)
+{
+    cheng_set_incident_hook(note);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        cheng_task *task;
+        assert_int_equal(cheng_start_later(&task, kind, cheng_after(3600 * CHENG_SECOND), fail_or_not,
+                                           &(int){ 0 }, sizeof(int), NULL),
+                         0);
+        cheng_task_free(task);
+        cheng_task_free(task);
+        expect_misuse("cheng_task_free");
+        assert_true(cheng_task_is_alive(task));
+        cheng_cancel(task); /* it lives, so this is none */
+        while (cheng_enumerate(NULL, 0) > 1)
+            cheng_yield();
+        assert_int_equal(noted.count, 0);
+    }
+}
+
+TEST(a_handle_that_is_used_after_its_free)
+{
+    cheng_set_incident_hook(note);
+    for (enum cheng_kind kind = CHENG_THREAD; kind <= CHENG_COROUTINE; kind++) {
+        cheng_task *task = ended_and_freed(kind);
+        cheng_case joined = cheng_case_join(task);
+        assert_false(cheng_task_is_alive(task));
+        assert_int_equal(cheng_join_until(task, NULL, cheng_after(60 * CHENG_SECOND)), -EINVAL);
+        assert_int_equal(cheng_select_until(&joined, 1, cheng_after(60 * CHENG_SECOND)), 0);
+        assert_int_equal(joined.result, -EINVAL);
+        assert_int_equal(noted.count, 0); /* they could say it themselves */
+        cheng_cancel(task);
+        expect_misuse("cheng_cancel");
+        for (int i = 0; i < 3; i++) { /* whoever gets the slot is not cancelled */
+            int status;
+            task = start_failing(kind, 7, NULL);
+            assert_int_equal(cheng_join(task, &status), 0);
+            assert_int_equal(status, 7);
+            cheng_task_free(task);
+        }
+    }
+}
