@@ -34,6 +34,7 @@ static const char help[] =
     "  -o, --out DIR                store the pages, and db.txt, in this directory\n"
     "  -h, --help                   print this\n"
     "\n"
+    "CURL_CA_BUNDLE names a file of certificate authorities to be trusted instead of the system's.\n"
     "Exit status: 0, or 1 if a page could not be had or stored, or 2 if it was called wrongly.\n";
 
 static int wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));

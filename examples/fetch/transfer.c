@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -46,6 +47,9 @@ CURL *transfer_handle(void)
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SILENT_SECONDS);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "cheng-fetch");
+    const char *authorities = getenv("CURL_CA_BUNDLE");
+    if (authorities != NULL)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, authorities);
 #if LIBCURL_VERSION_NUM >= 0x075500
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");

@@ -10,6 +10,7 @@ import re
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -47,8 +48,8 @@ def make_tree(root):
     return paths
 
 
-def urls(port, paths):
-    return [f"http://127.0.0.1:{port}/{urllib.parse.quote(p)}" for p in paths]
+def urls(port, paths, scheme="http"):
+    return [f"{scheme}://127.0.0.1:{port}/{urllib.parse.quote(p)}" for p in paths]
 
 
 def check_same(tree, out, paths):
@@ -59,7 +60,7 @@ def check_same(tree, out, paths):
     check(files == len(paths) + 1, files, "files stored") # and db.txt
 
 
-def serve(handler):
+def serve(handler, tls=None):
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 128
@@ -68,20 +69,23 @@ def serve(handler):
             pass # clients that go away
 
     server = Server(("127.0.0.1", 0), handler)
+    if tls is not None: # each connection shakes hands in its own thread
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_port
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True # it sends head and body one after the other
 
     def log_message(self, *_):
         pass
 
 
-def fetch_tree(scratch, port, tree, paths, kind):
+def fetch_tree(scratch, port, tree, paths, kind, scheme="http"):
     out = os.path.join(scratch, "out")
-    status, _, errors = run("--kind", kind, "--out", out, *urls(port, paths))
+    status, _, errors = run("--kind", kind, "--out", out, *urls(port, paths, scheme))
     check(status == 0 and not errors, "status", status)
     check_same(tree, out, paths)
 
@@ -99,6 +103,27 @@ def python_coroutine(scratch):
 
 def python_thread(scratch):
     python_server(scratch, "thread")
+
+
+def https(scratch):
+    """Whoever signed the server's certificate is trusted if CURL_CA_BUNDLE says so, and else not."""
+    if shutil.which("openssl") is None:
+        print("SKIP: no openssl")
+        sys.exit(77)
+    certificate, key = os.path.join(scratch, "certificate"), os.path.join(scratch, "key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    tree = os.path.join(scratch, "tree")
+    paths = make_tree(tree)
+    port = serve(functools.partial(Quiet, directory=tree), tls)
+    url = urls(port, paths[:1], "https")[0]
+    status, _, errors = run("--out", os.path.join(scratch, "refused"), url)
+    check(status == 1 and len(errors) == 1 and "certificate" in errors[0], "status", status, errors)
+    os.environ["CURL_CA_BUNDLE"] = certificate
+    fetch_tree(scratch, port, tree, paths, "coroutine", "https")
 
 
 NGINX = """
