@@ -108,8 +108,8 @@ TEST(cancel) // noqemu: as above
     {
         struct actor actor;
         actor_start(&actor, (enum place)place, connect_twice_in_vain, &race);
-        wait_until_blocked(actor.self,
-                           CHENGI_WAIT_READ); /* for both: for the first alone it waits to write */
+        /* for both: for the first alone it waits to write */
+        wait_until_blocked(actor.self, CHENGI_WAIT_READ);
         cheng_cancel(actor.self);
         assert_int_equal(actor_join(&actor), -ECANCELED);
     }

@@ -178,8 +178,8 @@ static int measure_delay(const void *argument, void *result)
 TEST(delays_nobody) // serial: bounds a delay
 {
     int worst = INT32_MAX;
-    for (int attempt = 0; attempt < 20 && worst >= 5000;
-         attempt++) { /* a machine may have stopped as a whole */
+    /* a machine may have stopped as a whole */
+    for (int attempt = 0; attempt < 20 && worst >= 5000; attempt++) {
         assert_int_equal(cheng_run(&worst, measure_delay, NULL, 0), 0);
         printf("worst delay %d us\n", worst);
     }

@@ -350,8 +350,8 @@ static int one_thread(const void *argument, void *result)
 TEST(an_offloaded_second_delays_nobody) // serial: bounds a delay
 {
     int worst = INT32_MAX;
-    for (int attempt = 0; attempt < 10 && worst >= 5000;
-         attempt++) { /* a machine may have stopped as a whole */
+    /* a machine may have stopped as a whole */
+    for (int attempt = 0; attempt < 10 && worst >= 5000; attempt++) {
         struct house house = { .handler = offload }, *p = &house;
         house.listener = listen_here(house.service);
         assert_int_equal(cheng_run(&worst, one_thread, &p, sizeof p), 0);

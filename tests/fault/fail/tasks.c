@@ -250,8 +250,8 @@ static int sleep_within(const void *arg, void *result)
     cheng_duration spent = nap;
     struct timespec before, after;
     (void)arg, (void)result;
-    for (int attempt = 0; attempt < 5 && spent >= nap / 2;
-         attempt++) { /* a machine that stops counts that as ours */
+    /* a machine that stops counts that as ours */
+    for (int attempt = 0; attempt < 5 && spent >= nap / 2; attempt++) {
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
         expect(cheng_sleep(nap) == 0);
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
